@@ -1,0 +1,54 @@
+# Everything runs from .venv, made by the standard library and filled from requirements.lock. `make help` lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.stamp
+CHAOS_KILLS ?= 100
+PYTEST_ARGS ?=
+
+.PHONY: help demo serve test lint bench chaos lock clean
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z.]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(STAMP) ## One run over three protocols, through a kill -9
+	$(BIN)/dragoman demo
+
+serve: $(STAMP) ## Serve the refund desk of examples/
+	$(BIN)/dragoman serve examples/refund_desk/dragoman.toml
+
+test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
+	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+lint: $(STAMP) ## ruff, mypy, pyright, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --warnings
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## CPU per request and latency beside a bare echo
+	$(BIN)/python bench/run.py
+
+chaos: $(STAMP) ## kill -9 at CHAOS_KILLS random moments (100)
+	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -m chaos --timeout=1800 $(PYTEST_ARGS)
+
+.venv: $(STAMP) ## The environment alone
+
+$(STAMP): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@
+
+# Needs the tool, not an up-to-date environment: a dependency just added to pyproject.toml is not in the lock yet.
+$(BIN)/uv:
+	$(MAKE) $(STAMP)
+
+lock: | $(BIN)/uv ## Remake requirements.lock from pyproject.toml (LOCK_ARGS=--upgrade for newer releases)
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-emit-index-url --quiet $(LOCK_ARGS) -o requirements.lock
+
+clean: ## Remove the environment, caches and builds
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find server protocols sandbox memory tests -name __pycache__ -type d -prune -exec rm -rf {} +
