@@ -25,7 +25,7 @@ lint: $(STAMP) ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pyright --warnings
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --no-logo
 
 bench: $(STAMP) ## CPU per request and latency beside a bare echo
 	$(BIN)/python bench/run.py

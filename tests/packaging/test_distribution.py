@@ -1,0 +1,111 @@
+"""What people install: the distribution, built as a release is (sdist, then its wheel), imported where nothing else is."""
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distribution
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+IMPORT_EVERYTHING = """
+import importlib, importlib.metadata, json, pkgutil
+import dragoman
+names = [module.name for module in pkgutil.walk_packages(dragoman.__path__, "dragoman.")]
+files = {name: importlib.import_module(name).__file__ for name in names if not name.endswith(".__main__")}
+(script,) = importlib.metadata.entry_points(group="console_scripts", name="dragoman")
+print(json.dumps({"files": files, "script": callable(script.load())}))
+"""
+
+
+def _run(command: list[str], cwd: Path, **environment: str) -> str:
+    env = {**{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}, **environment}
+    done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _core(name: str, extras: frozenset[str], seen: dict[tuple[str, str], Distribution]) -> None:
+    """Gather into `seen` the distribution, with the given extras, and everything it requires here."""
+    found = distribution(name)
+    for extra in {"", *extras}:
+        if (name, extra) in seen:
+            continue
+        seen[name, extra] = found
+        for line in found.requires or []:
+            required = Requirement(line)
+            if required.marker is None or required.marker.evaluate({"extra": extra}):
+                _core(required.name, frozenset(required.extras), seen)
+
+
+def _top_level(found: Distribution) -> Iterator[Path]:
+    for name in {file.parts[0] for file in found.files or []} - {"..", "__pycache__"}:
+        yield Path(str(found.locate_file(name)))
+
+
+@pytest.fixture(scope="module")
+def wheel(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, built from the sdist, without a network."""
+    out = tmp_path_factory.mktemp("dist")
+    _run([sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(root)], out)
+    (built,) = out.glob("*.whl")
+    assert len(list(out.glob("*.tar.gz"))) == 1
+    return built
+
+
+@pytest.fixture(scope="module")
+def core_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of installed packages that holds the core dependencies and what they require, and nothing else."""
+    folder = tmp_path_factory.mktemp("core")
+    seen: dict[tuple[str, str], Distribution] = {}
+    _core("dragoman", frozenset(), seen)
+    for found in {name: found for (name, _), found in seen.items() if name != "dragoman"}.values():
+        for path in _top_level(found):
+            if not (folder / path.name).exists():
+                (folder / path.name).symlink_to(path)
+    return folder
+
+
+def test_the_wheel_built_from_the_sdist_holds_every_file_of_the_source_roots_and_no_other(
+    wheel: Path, tree: list[str], sources: list[str]
+) -> None:
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert packed == {path.partition("/")[2] for path in tree if path.partition("/")[0] in sources}
+    assert any(name.endswith(".sql") for name in packed)
+
+
+def test_every_package_says_that_it_is_typed_and_the_namespace_stays_open(wheel: Path) -> None:
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    packages = {name.split("/")[1] for name in packed if name.count("/") == 2 and name.startswith("dragoman/")}
+    assert {"memory", "engine", "agents", "mcp", "a2a", "agent_protocol", "sandbox"} <= packages
+    assert not [
+        name for name in packages if not {f"dragoman/{name}/__init__.py", f"dragoman/{name}/py.typed"} <= packed
+    ]
+    assert "dragoman/__init__.py" not in packed
+
+
+def test_every_module_imports_from_the_wheel_with_the_core_dependencies_alone(
+    wheel: Path, core_only: Path, tmp_path: Path, tree: list[str], sources: list[str]
+) -> None:
+    target = tmp_path / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
+    _run([*pip, str(wheel)], tmp_path)
+    # -S leaves out site-packages and with it the .pth file that points at the checkout.
+    bare = [sys.executable, "-S", "-P", "-c", IMPORT_EVERYTHING]
+    seen = json.loads(_run(bare, tmp_path, PYTHONPATH=f"{target}{os.pathsep}{core_only}"))
+    assert seen["script"] is True
+    assert {Path(file).relative_to(target).as_posix() for file in seen["files"].values()} == {
+        path.partition("/")[2]
+        for path in tree
+        if path.partition("/")[0] in sources and path.endswith(".py") and not path.endswith("/__main__.py")
+    }
+
+
+def test_the_clean_environment_holds_no_development_tool(core_only: Path) -> None:
+    names = {path.name for path in core_only.iterdir()}
+    assert {"starlette", "pydantic", "a2a", "mcp"} <= names
+    assert not {"pytest", "hypothesis", "langgraph_sdk", "mypy", "psutil"} & names
