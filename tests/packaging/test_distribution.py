@@ -1,4 +1,4 @@
-"""What people install: the distribution, built as a release is (sdist, then its wheel), imported where nothing else is."""
+"""What people install: the distribution, built as a release is (sdist, then its wheel) and imported on its own."""
 
 import json
 import os
