@@ -1,0 +1,439 @@
+"""The ledger: the contract of what stores runs. Two real implementations (SQLite, Postgres) pass one suite.
+
+A ledger knows nothing of agents, protocols or coroutines: it keeps what the engine tells it, whole or not at all.
+Every verb is one transaction. Every row carries its tenant, and a verb that takes a ``tenant`` sees that tenant's rows
+alone: another tenant's run is ``RunNotFound``.
+
+The rules a ledger must keep, whatever happens to the process:
+
+1. What a verb returned is on disk. What it did not return may be there whole, or not at all.
+2. A running run is written through ``commit`` alone, and only while the lease's attempt is still the run's; else
+``LeaseLost``. 3. The events of a thread are numbered 1, 2, 3, ... without a gap, in commit order; what is committed is
+what is replayed. 4. At most one run of a thread is ``running``; the queued ones of a thread start in the order of
+their submission. 5. A finished step is never changed, nor its result.
+6. An interrupt is answered at most once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from dragoman.memory.model import (
+    ApiKey,
+    Checkpoint,
+    Event,
+    Failure,
+    InterruptKind,
+    Json,
+    Page,
+    Run,
+    RunStatus,
+    RunView,
+    Step,
+    StepStatus,
+    StoreItem,
+    Thread,
+    ThreadPolicy,
+    ThreadStatus,
+)
+
+__all__ = [
+    "Batch",
+    "Change",
+    "Committed",
+    "Lease",
+    "Ledger",
+    "NewArtifact",
+    "NewEvent",
+    "NewInterrupt",
+    "NewStep",
+    "Renewed",
+    "RunFilter",
+    "Submission",
+    "Submitted",
+    "ThreadFilter",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """An event to append; the ledger numbers and dates it."""
+
+    type: str
+    data: Mapping[str, Json] = field(default_factory=dict[str, Json])
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step to journal. A finished or failed row replaces the started one of its key, and is final."""
+
+    key: str
+    status: StepStatus
+    digest: str = ""
+    result: Json = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewInterrupt:
+    """A question to open. A key that is open already stays as it is, with its first id and date."""
+
+    key: str
+    kind: InterruptKind
+    message: str
+    schema: Mapping[str, Json]
+    payload: Json = None
+    expires_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewArtifact:
+    """An artifact to keep; an id that exists in the run is replaced (a later version of the same file)."""
+
+    id: str
+    name: str
+    mime_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The one status change of a batch.
+
+    ``queued`` with ``wake_at`` is a run asleep until then (microseconds; it is also woken when a child run settles);
+    ``queued`` without it is a run handed back. ``waiting`` withdraws the open interrupts that the batch does not name.
+    A terminal status withdraws them all.
+    """
+
+    status: RunStatus
+    output: Json = None
+    failure: Failure | None = None
+    wake_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that a running run writes at once.
+
+    ``values`` merges into the thread's values key by key, None deleting a key; ``messages`` are appended to
+    ``values["messages"]``. Either makes a checkpoint. ``input`` (when not None) is the run's input, settled late.
+    ``emitted`` is added to the run's count. ``deltas_only`` promises that the batch holds nothing but events that
+    may be lost in a power failure (never in a crash of the process).
+    """
+
+    events: Sequence[NewEvent] = ()
+    steps: Sequence[NewStep] = ()
+    interrupts: Sequence[NewInterrupt] = ()
+    artifacts: Sequence[NewArtifact] = ()
+    values: Mapping[str, Json] | None = None
+    messages: Sequence[Mapping[str, Json]] = ()
+    change: Change | None = None
+    input: Json = None
+    emitted: int = 0
+    deltas_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write a running run. The attempt is the fence."""
+
+    tenant: str
+    run_id: str
+    thread_id: str
+    worker: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What a commit wrote: the run as it is now, and the batch's events with their numbers."""
+
+    run: Run
+    events: tuple[Event, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A run to open.
+
+    ``idempotency_key`` is unique in the tenant: a second submission with it returns the first run, and writes nothing.
+    ``thread_id`` None makes a thread for this run; an unknown id is ``ThreadNotFound`` unless ``create_thread``.
+    ``queue_limit`` bounds the tenant-wide queue of runs that wait for a worker; a run that is born claimed is not
+    counted. ``run_id`` lets the engine choose the id.
+    """
+
+    tenant: str
+    agent: str
+    agent_version: str
+    run_id: str
+    input: Json = None
+    message: Mapping[str, Json] | None = None
+    subject: str = ""
+    thread_id: str | None = None
+    create_thread: bool = True
+    thread_metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    policy: ThreadPolicy = ThreadPolicy.ENQUEUE
+    idempotency_key: str | None = None
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    parent_run_id: str | None = None
+    wake_at: int | None = None
+    queue_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What ``submit`` did.
+
+    ``lease`` is there when the run was born claimed. ``created`` is False when the idempotency key was known.
+    ``displaced`` are the runs that the thread policy ended or asked to end: the ones still running carry
+    ``cancel_requested``.
+    """
+
+    run: Run
+    events: tuple[Event, ...]
+    lease: Lease | None = None
+    created: bool = True
+    displaced: tuple[Run, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """``lost``: runs whose lease is gone. ``cancel``: runs that someone asked to cancel."""
+
+    lost: tuple[str, ...] = ()
+    cancel: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs to list; None means any. ``metadata`` matches runs that hold all of these top-level pairs."""
+
+    agent: str | None = None
+    thread_id: str | None = None
+    statuses: frozenset[RunStatus] | None = None
+    parent_run_id: str | None = None
+    updated_after: int | None = None
+    metadata: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFilter:
+    """Which threads to list; None means any. ``metadata`` and ``values`` match on top-level pairs."""
+
+    status: ThreadStatus | None = None
+    metadata: Mapping[str, Json] | None = None
+    values: Mapping[str, Json] | None = None
+
+
+class Ledger(Protocol):
+    """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
+    a cancelled caller's write still lands whole or not at all."""
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    async def open(self) -> None:
+        """Open and migrate. Raises ``LedgerLocked`` when another process has an embedded ledger open."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close. Later writes raise ``LedgerBusy``."""
+        ...
+
+    async def ping(self) -> None:
+        """Read once; raises ``LedgerBusy`` when the store does not answer."""
+        ...
+
+    # -- runs: the write path -----------------------------------------------------------------------------------------
+    async def submit(self, submission: Submission, claim_for: str | None = None, lease_s: float = 30.0) -> Submitted:
+        """Open a run: idempotency key, thread policy, queue limit, thread, run and the event ``run.queued`` at once.
+
+        With ``claim_for`` (a worker's name) the run is born running if its thread is free, and ``run.started`` is
+        written with it; if the thread is busy and the policy is enqueue it is queued and ``lease`` is None.
+        Raises ``ThreadNotFound``, ``ThreadBusy`` (policy reject), ``QueueFull``.
+        """
+        ...
+
+    async def claim(
+        self, worker: str, limit: int, lease_s: float = 30.0
+    ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
+        """Take up to ``limit`` due runs, oldest first; raises their attempt and writes ``run.started`` for each.
+
+        A run is due when queued, ``wake_at`` has passed, no run of its thread is running, and no older run of its
+        thread is queued.
+        """
+        ...
+
+    async def renew(self, worker: str, held: Iterable[str], lease_s: float = 30.0) -> Renewed:
+        """Extend the worker's leases and tell which of ``held`` are lost or were asked to cancel."""
+        ...
+
+    async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
+        """Take back what is overdue: runs whose lease ran out go back to the queue, or fail when they crashed
+        ``max_crashes`` times without a finished step between; waiting runs whose interrupt expired go back to the
+        queue."""
+        ...
+
+    async def commit(self, lease: Lease, batch: Batch) -> Committed:
+        """Write a batch of a running run: whole, or not at all. Raises ``LeaseLost``."""
+        ...
+
+    async def cancel(self, tenant: str, run_id: str, reason: str = "") -> tuple[Run, tuple[Event, ...]]:
+        """Cancel: queued and waiting runs end at once, a running one gets ``cancel_requested``. Idempotent on a
+        cancelled run. Raises ``RunNotFound``; ``RunEnded`` when it succeeded or failed."""
+        ...
+
+    async def answer(
+        self, tenant: str, run_id: str, answers: Mapping[str, Json], by: str
+    ) -> tuple[Run, tuple[Event, ...]]:
+        """Answer open interrupts by key; the run goes back to the queue. All keys or none.
+
+        Values are not checked against the schema here; the engine does. Raises ``RunNotFound``; ``RunEnded``;
+        ``Conflict`` when a key is unknown, answered already, expired or withdrawn.
+        """
+        ...
+
+    async def wake(self, tenant: str, run_id: str) -> None:
+        """Make a sleeping run due now; does nothing to others."""
+        ...
+
+    async def fork(
+        self, tenant: str, run_id: str, at_step: int, new_run_id: str, patch: Mapping[str, Json] | None = None
+    ) -> Submitted:
+        """A new queued run on a new thread: the old one's input, journal up to the finished step ``at_step`` (its
+        ``position``; 0 for none) and the thread's values of then, with ``patch`` merged into the values."""
+        ...
+
+    async def delete_run(self, tenant: str, run_id: str) -> None:
+        """Forget an ended run, its steps, interrupts and artifacts. Its events stay, so that the log has no gap.
+        Raises ``RunNotFound``; ``Conflict`` while it is active."""
+        ...
+
+    # -- runs: reading ------------------------------------------------------------------------------------------------
+    async def load(self, tenant: str, run_id: str) -> RunView:
+        """A run with its interrupts and artifacts. Raises ``RunNotFound``."""
+        ...
+
+    async def journal(self, tenant: str, run_id: str) -> Mapping[str, Step]:
+        """The run's steps by key."""
+        ...
+
+    async def runs(self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunView]:
+        """Runs, newest first. Raises ``InputInvalid`` for a cursor that is not ours."""
+        ...
+
+    async def events(
+        self, tenant: str, thread_id: str, after: int = 0, limit: int = 1000, run_id: str | None = None
+    ) -> Sequence[Event]:
+        """Events of a thread with ``seq > after``, in order; with ``run_id`` only that run's."""
+        ...
+
+    async def next_due(self) -> int | None:
+        """When the next thing is due that no submission will announce: the earliest ``wake_at``, interrupt expiry or
+        lease end, in microseconds."""
+        ...
+
+    async def queue_depth(self) -> int:
+        """How many runs are queued and due."""
+        ...
+
+    # -- threads ------------------------------------------------------------------------------------------------------
+    async def create_thread(
+        self,
+        tenant: str,
+        thread_id: str | None,
+        metadata: Mapping[str, Json],
+        values: Mapping[str, Json] | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Thread:
+        """A thread. Raises ``Conflict`` when the id is taken, unless ``exist_ok``: then the one there is returned."""
+        ...
+
+    async def thread(self, tenant: str, thread_id: str) -> Thread:
+        """One thread. Raises ``ThreadNotFound``."""
+        ...
+
+    async def threads(self, tenant: str, where: ThreadFilter, limit: int = 50, offset: int = 0) -> Sequence[Thread]:
+        """Threads, newest first."""
+        ...
+
+    async def update_thread(
+        self,
+        tenant: str,
+        thread_id: str,
+        *,
+        metadata: Mapping[str, Json] | None = None,
+        values: Mapping[str, Json] | None = None,
+        messages: Sequence[Mapping[str, Json]] = (),
+    ) -> Thread:
+        """Merge metadata (key by key) and values (see ``Batch``); new values make a checkpoint. Raises
+        ``ThreadNotFound``."""
+        ...
+
+    async def copy_thread(self, tenant: str, thread_id: str) -> Thread:
+        """An independent thread with the same values, metadata and checkpoints; no runs, no events."""
+        ...
+
+    async def delete_thread(self, tenant: str, thread_id: str) -> None:
+        """Forget a thread with its runs and events. Raises ``ThreadNotFound``; ``Conflict`` while a run is active."""
+        ...
+
+    async def checkpoints(
+        self, tenant: str, thread_id: str, limit: int = 10, before: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """A thread's checkpoints, newest first, with ``number < before``. Raises ``ThreadNotFound``."""
+        ...
+
+    # -- store --------------------------------------------------------------------------------------------------------
+    async def put_item(self, tenant: str, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> StoreItem:
+        """Create or replace an item; ``created_at`` of an existing one stays."""
+        ...
+
+    async def get_item(self, tenant: str, namespace: Sequence[str], key: str) -> StoreItem | None:
+        """One item, or None."""
+        ...
+
+    async def delete_item(self, tenant: str, namespace: Sequence[str], key: str) -> bool:
+        """Delete; whether it was there."""
+        ...
+
+    async def search_items(
+        self,
+        tenant: str,
+        prefix: Sequence[str],
+        filter: Mapping[str, Json] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> Sequence[StoreItem]:
+        """Items under a namespace prefix whose value holds all pairs of ``filter``, by namespace and key."""
+        ...
+
+    async def namespaces(
+        self,
+        tenant: str,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[tuple[str, ...]]:
+        """Distinct namespaces, cut to ``max_depth``, sorted."""
+        ...
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+    async def add_key(self, key: ApiKey, secret_hash: bytes) -> None:
+        """Keep a new key by the SHA-256 of its secret."""
+        ...
+
+    async def find_key(self, secret_hash: bytes) -> ApiKey | None:
+        """The key with this hash that is not revoked."""
+        ...
+
+    async def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
+        """All keys, revoked ones too, oldest first."""
+        ...
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """Revoke; whether it was there and valid."""
+        ...

@@ -1,0 +1,114 @@
+"""``@agent``: an async function that is served. What it takes and gives is read from its signature."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from pydantic import BaseModel
+
+from dragoman.agents.signature import Signature
+from dragoman.memory.model import Json
+
+__all__ = ["Agent", "Skill", "agent"]
+
+NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """One thing that an agent is good at, as told to peers (A2A AgentSkill)."""
+
+    id: str
+    name: str
+    description: str
+    tags: tuple[str, ...] = ()
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """An agent as the engine drives it and the faces tell of it.
+
+    ``timeout`` bounds one activation in seconds (the time between waits); None is the server's own bound.
+    """
+
+    fn: Callable[..., Awaitable[Any]]
+    name: str
+    title: str
+    description: str
+    version: str
+    skills: tuple[Skill, ...]
+    signature: Signature
+    timeout: float | None = None
+
+    @property
+    def input_schema(self) -> Mapping[str, Json]:
+        """The JSON Schema (2020-12, an object) of its input."""
+        return self.signature.input_schema
+
+    @property
+    def output_schema(self) -> Mapping[str, Json]:
+        """The JSON Schema of its output."""
+        return self.signature.output_schema
+
+    def validate(self, value: Json) -> BaseModel:
+        """Check an input. Raises ``InputInvalid`` naming each field that is wrong."""
+        return self.signature.validate(value, f"input for {self.name}")
+
+
+@overload
+def agent(fn: Callable[..., Awaitable[Any]], /) -> Agent: ...
+@overload
+def agent(
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    version: str = "1.0.0",
+    skills: Sequence[Skill] = (),
+    timeout: float | None = None,
+) -> Callable[[Callable[..., Awaitable[Any]]], Agent]: ...
+def agent(
+    fn: Callable[..., Awaitable[Any]] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    title: str | None = None,
+    description: str | None = None,
+    version: str = "1.0.0",
+    skills: Sequence[Skill] = (),
+    timeout: float | None = None,
+) -> Any:
+    """Make an async function ``(ctx, ...)`` an agent.
+
+    The other parameters are its input, the return annotation its output: any type that pydantic knows. ``name``
+    (letters, digits, ``_`` and ``-``, 64 at most) defaults to the function's. Raises ``TypeError`` or ``ValueError``
+    saying what is wrong.
+    """
+
+    def make(function: Callable[..., Awaitable[Any]]) -> Agent:
+        chosen = name or function.__name__
+        if not NAME.match(chosen):
+            raise ValueError(f"An agent's name has letters, digits, _ and -, 64 at most: {chosen!r} does not fit.")
+        if not inspect.iscoroutinefunction(function):
+            raise TypeError(f"{function.__qualname__} must be an async function to be an agent.")
+        signature = Signature.of(function)
+        if not signature.takes_context:
+            raise TypeError(f"{function.__qualname__}: the first parameter of an agent is its Context (ctx: Context).")
+        told = description or inspect.getdoc(function) or ""
+        return Agent(
+            fn=function,
+            name=chosen,
+            title=title or chosen.replace("_", " ").replace("-", " ").capitalize(),
+            description=told,
+            version=version,
+            skills=tuple(skills) or (Skill(chosen, title or chosen, told or chosen),),
+            signature=signature,
+            timeout=timeout,
+        )
+
+    return make if fn is None else make(fn)

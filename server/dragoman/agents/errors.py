@@ -1,0 +1,39 @@
+"""Errors that an agent may raise, or meet in its Context."""
+
+from __future__ import annotations
+
+from dragoman.memory.errors import DragomanError
+
+__all__ = ["ChildFailed", "ConfigurationError", "InterruptExpired", "Misuse", "Rejected", "StepFailed", "StepTimeout"]
+
+
+class Rejected(DragomanError):
+    """The agent refuses this request. Raised by an agent, it ends the run as rejected."""
+
+
+class StepFailed(DragomanError):
+    """A step failed in an earlier activation. ``type`` is the class of the error it raised then."""
+
+    def __init__(self, message: str | None = None, *, type: str = "") -> None:
+        super().__init__(message)
+        self.type = type
+
+
+class StepTimeout(DragomanError):
+    """A step took longer than its time-out."""
+
+
+class InterruptExpired(DragomanError):
+    """Nobody answered in time."""
+
+
+class ChildFailed(DragomanError):
+    """A child run failed or was cancelled."""
+
+
+class Misuse(DragomanError):
+    """The Context was used in a way it cannot honour."""
+
+
+class ConfigurationError(DragomanError):
+    """The configuration is wrong; the message names the file, the key and the reason."""

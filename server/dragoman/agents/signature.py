@@ -1,0 +1,158 @@
+"""From a Python signature to a pydantic model of its input, and back to a call.
+
+Used by ``@agent`` and ``@tool``. Knows nothing of runs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic.json_schema import GenerateJsonSchema
+
+from dragoman.agents.context import Context
+from dragoman.memory.errors import InputInvalid
+from dragoman.memory.model import Json
+
+__all__ = ["Signature", "problems_of", "schema_of"]
+
+
+class _Schema(GenerateJsonSchema):
+    """JSON Schema without the titles that pydantic derives from names: they tell a model nothing."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def schema_of(adapter: TypeAdapter[Any], mode: Literal["validation", "serialization"] = "validation") -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a type."""
+    return adapter.json_schema(mode=mode, schema_generator=_Schema)
+
+
+def problems_of(error: ValidationError, what: str) -> InputInvalid:
+    """A pydantic error as one of ours, a line a field, without the offending values."""
+    problems = tuple(
+        {"field": ".".join(str(part) for part in e["loc"]), "problem": e["msg"]}
+        for e in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+    lines = "; ".join(f"{p['field'] or 'value'}: {p['problem']}" for p in problems[:20])
+    return InputInvalid(f"Invalid {what}: {lines}.", problems)
+
+
+def _is_context(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Context)
+
+
+def _plain_text(annotation: Any) -> bool:
+    """Whether a string can fill it: str, or a union with str in it."""
+    if annotation is str:
+        return True
+    origin = get_origin(annotation)
+    if origin is typing.Annotated:
+        return _plain_text(get_args(annotation)[0])
+    if origin in (typing.Union, types.UnionType):
+        return any(_plain_text(part) for part in get_args(annotation))
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What a function takes and gives.
+
+    ``model`` validates its input; ``whole`` names the parameter that takes the model itself (``input: Order``) where
+    there is just that one; ``text_field`` is the field that plain text fills, if there is just one that must be filled.
+    """
+
+    takes_context: bool
+    model: type[BaseModel]
+    whole: str | None
+    text_field: str | None
+    returns: TypeAdapter[Any]
+    input_schema: Mapping[str, Json]
+    output_schema: Mapping[str, Json]
+
+    @classmethod
+    def of(cls, fn: Callable[..., Any]) -> Signature:
+        """Read a function's signature. Raises ``TypeError`` naming the parameter that has no annotation."""
+        hints = typing.get_type_hints(fn, include_extras=True)
+        parameters = list(inspect.signature(fn).parameters.values())
+        takes_context = bool(parameters) and _is_context(hints.get(parameters[0].name))
+        fields = [_field(fn, p, hints) for p in parameters[1 if takes_context else 0 :]]
+        whole: str | None = None
+        if len(fields) == 1 and isinstance(fields[0][1], type) and issubclass(fields[0][1], BaseModel):
+            whole, model = fields[0][0], fields[0][1]
+        else:
+            definitions: dict[str, Any] = {name: (annotation, default) for name, annotation, default in fields}
+            model = create_model(fn.__name__, __config__=ConfigDict(extra="forbid"), **definitions)
+        returns: TypeAdapter[Any] = TypeAdapter(hints.get("return", Any))
+        return cls(
+            takes_context=takes_context,
+            model=model,
+            whole=whole,
+            text_field=_text_field(model),
+            returns=returns,
+            input_schema=_object_schema(model),
+            output_schema=schema_of(returns, "serialization"),
+        )
+
+    def validate(self, value: Json, what: str = "input") -> BaseModel:
+        """Check an input. Raises ``InputInvalid`` naming each field that is wrong."""
+        try:
+            return self.model.model_validate({} if value is None else value)
+        except ValidationError as error:
+            raise problems_of(error, what) from None
+
+    def arguments(self, value: BaseModel) -> dict[str, Any]:
+        """The keyword arguments that a validated input makes."""
+        if self.whole is not None:
+            return {self.whole: value}
+        return {name: getattr(value, name) for name in type(value).model_fields}
+
+    def missing(self, value: Mapping[str, Json]) -> dict[str, Any] | None:
+        """The JSON Schema of the required fields that ``value`` lacks, or None when it lacks none."""
+        required = [n for n, f in self.model.model_fields.items() if f.is_required() and (f.alias or n) not in value]
+        if not required:
+            return None
+        properties: Mapping[str, Any] = self.input_schema.get("properties", {})
+        schema: dict[str, Any] = {
+            "type": "object",
+            "properties": {name: properties[name] for name in required},
+            "required": required,
+            "additionalProperties": False,
+        }
+        if "$defs" in self.input_schema:
+            schema["$defs"] = self.input_schema["$defs"]
+        return schema
+
+    def to_json(self, result: Any) -> Json:
+        """A result as JSON. Raises ``InputInvalid`` when it is not what the annotation promises."""
+        try:
+            return self.returns.dump_python(self.returns.validate_python(result), mode="json")
+        except ValidationError as error:
+            raise problems_of(error, "output") from None
+
+
+def _field(fn: Callable[..., Any], p: inspect.Parameter, hints: Mapping[str, Any]) -> tuple[str, Any, Any]:
+    if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name not in hints:
+        raise TypeError(f"{fn.__qualname__}: the parameter {p.name!r} needs a type annotation and a name of its own.")
+    return p.name, hints[p.name], ... if p.default is p.empty else p.default
+
+
+def _text_field(model: type[BaseModel]) -> str | None:
+    required = [(n, f) for n, f in model.model_fields.items() if f.is_required()]
+    candidates = required or list(model.model_fields.items())
+    if len(candidates) == 1 and _plain_text(candidates[0][1].annotation):
+        return candidates[0][1].alias or candidates[0][0]
+    return None
+
+
+def _object_schema(model: type[BaseModel]) -> dict[str, Any]:
+    schema = schema_of(TypeAdapter(model))
+    schema.setdefault("type", "object")
+    schema.pop("title", None)
+    return schema

@@ -1,0 +1,218 @@
+"""One activation: an agent's coroutine, driven under a lease from its first line until it ends, parks or is handed
+back.
+
+The driver knows agents and the ledger; it knows no protocol and no queue (``worker.py`` starts activations).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Literal
+
+from dragoman.agents.agent import Agent
+from dragoman.agents.errors import Rejected
+from dragoman.engine.context import RunContext, opening_message
+from dragoman.engine.journal import Journal
+from dragoman.engine.parking import FAR
+from dragoman.engine.recorder import Recorder
+from dragoman.memory.codec import dumps
+from dragoman.memory.errors import LeaseLost
+from dragoman.memory.ids import now_micros
+from dragoman.memory.ledger import Change, Lease
+from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Mapping
+
+    from dragoman.engine.engine import Engine
+
+__all__ = ["Activation"]
+
+_log = logging.getLogger("dragoman.engine")
+_UNKNOWN_AGENT_WAIT = 30_000_000  # microseconds until a run whose agent is not served here is tried again
+
+Stop = Literal["park", "cancel", "hand back", "lost"]
+
+
+class Activation:
+    """A run at work in this process."""
+
+    __slots__ = ("_engine", "_lease", "_recorder", "_stop", "ctx", "run", "task")
+
+    def __init__(self, engine: Engine, lease: Lease, run: Run) -> None:
+        self.run = run
+        self.ctx: RunContext | None = None
+        self.task: asyncio.Task[Run | None] | None = None
+        self._engine = engine
+        self._lease = lease
+        self._stop: Stop | None = None
+        self._recorder = Recorder(engine.ledger, engine.hub, lease, run, engine.settings.flush_interval, self._lost)
+
+    @property
+    def lease(self) -> Lease:
+        """The lease that this activation writes with."""
+        return self._lease
+
+    # -- stopping it from outside -------------------------------------------------------------------------------------
+    def cancel(self) -> None:
+        """Somebody cancelled the run: the coroutine is cancelled at once."""
+        if self.ctx is not None:
+            self.ctx.cancel_requested = True
+        self._interrupt("cancel")
+
+    def hand_back(self) -> None:
+        """The server stops: the run goes back to the queue."""
+        self._interrupt("hand back")
+
+    def lose(self) -> None:
+        """The lease is gone: stop, and write nothing."""
+        self._interrupt("lost")
+
+    def _interrupt(self, why: Stop) -> None:
+        if self._stop is None or (self._stop == "park" and why != "park"):
+            self._stop = why
+            if self.task is not None:
+                self.task.cancel()
+
+    def _lost(self, error: Exception) -> None:
+        _log.warning("run %s: a write failed, the run is let go: %s", self.run.id, error, extra={"run_id": self.run.id})
+        self.lose()
+
+    # -- driving ------------------------------------------------------------------------------------------------------
+    async def drive(self) -> Run | None:
+        """Drive to the end of this activation; the run as it is then, or None when the lease was lost on the way."""
+        try:
+            try:
+                change = await self._outcome()
+            except asyncio.CancelledError:
+                change = self._stopped()
+            return await self._end(change)
+        except LeaseLost:
+            return None
+        except asyncio.CancelledError:
+            return None
+        except Exception:
+            # The store did not take the write: nothing may be said of the run; its lease runs out and it is taken up
+            # again. og.exception("run %s could not be written: %s", self.run.id, error, extra={"run_id": self.run.id})
+            return None
+        finally:
+            self._recorder.close()
+
+    async def _outcome(self) -> Change:
+        agent = self._engine.agents.get(self.run.agent)
+        if agent is None:
+            _log.warning("run %s waits: no agent %r is served here", self.run.id, self.run.agent)
+            return Change(RunStatus.QUEUED, wake_at=now_micros() + _UNKNOWN_AGENT_WAIT)
+        ctx = await self._context()
+        limit = agent.timeout if agent.timeout is not None else self._engine.settings.run_timeout
+        bound = asyncio.timeout(limit)
+        try:
+            async with bound:
+                output = await self._call(agent, ctx)
+            return self._stopped() if self._stop else Change(RunStatus.SUCCEEDED, output=output)
+        except Rejected as error:
+            return Change(RunStatus.FAILED, failure=Failure(FailureKind.REJECTED, error.message, "Rejected"))
+        except LeaseLost:
+            raise
+        except Exception as error:
+            if isinstance(error, TimeoutError) and bound.expired():
+                message = f"The run was at work for longer than its time-out of {limit:g} s."
+                return Change(RunStatus.FAILED, failure=Failure(FailureKind.TIMEOUT, message, "TimeoutError"))
+            if self._stop:
+                return self._stopped()
+            _log.warning("run %s failed", self.run.id, exc_info=error, extra={"run_id": self.run.id})
+            message = str(error) or type(error).__name__
+            return Change(RunStatus.FAILED, failure=Failure(FailureKind.ERROR, message, type(error).__name__))
+
+    async def _context(self) -> RunContext:
+        run, ledger = self.run, self._engine.ledger
+        steps: Mapping[str, Step] = {}
+        view = None
+        if run.attempt > 1 or run.created_at != run.started_at:  # a fork is born queued, with a journal
+            steps = await ledger.journal(run.tenant, run.id)
+            if run.interrupts:
+                view = await ledger.load(run.tenant, run.id)
+        journal = Journal(steps, view.interrupts if view else ())
+        ctx = RunContext(self._engine, run, journal, self._recorder, lambda: self._interrupt("park"))
+        self.ctx = ctx
+        return ctx
+
+    async def _call(self, agent: Agent, ctx: RunContext) -> Json:
+        given = self.run.input
+        if given is None:
+            given = await self._ask_for_input(agent, ctx)
+        arguments = agent.signature.arguments(agent.validate(given))
+        return agent.signature.to_json(await agent.fn(ctx, **arguments))
+
+    async def _ask_for_input(self, agent: Agent, ctx: RunContext) -> Json:
+        """The input of a run that was opened with prose alone: what is missing is asked for, with its schema."""
+        schema = agent.signature.missing({})
+        if schema is None:
+            return {}
+        names = ", ".join(schema["required"])
+        given: Any = await ctx.interrupt(f"{agent.title} needs: {names}.", schema=schema, key="input")
+        await self._recorder.write(input=given)
+        return given
+
+    # -- the end ------------------------------------------------------------------------------------------------------
+    def _stopped(self) -> Change:
+        ctx = self.ctx
+        if self._stop == "cancel":
+            return Change(RunStatus.CANCELLED)
+        if self._stop == "park" and ctx is not None:
+            if ctx.parking.interrupts:
+                return Change(RunStatus.WAITING, wake_at=ctx.parking.wake_at)
+            return Change(RunStatus.QUEUED, wake_at=ctx.parking.wake_at or FAR)
+        if self._stop == "hand back":
+            return Change(RunStatus.QUEUED)
+        if self._stop is None:  # the agent raised CancelledError of its own, or the loop is closing
+            return Change(RunStatus.QUEUED)
+        raise LeaseLost
+
+    async def _end(self, change: Change) -> Run:
+        task = asyncio.current_task()
+        while task is not None and task.cancelling():
+            task.uncancel()
+        ctx = self.ctx
+        interrupts = list(ctx.parking.interrupts.values()) if ctx and change.status is RunStatus.WAITING else []
+        messages = self._messages(change)
+        write = self._recorder.write(interrupts=interrupts, change=change, messages=messages)
+        run = await _uninterrupted(write)
+        if run.cancel_requested and not run.ended:  # asked for while the run was parking
+            run, events = await self._engine.ledger.cancel(run.tenant, run.id)
+            self._engine.publish(run, events)
+        elif ctx is not None and ctx.parking.children and not run.ended:
+            await self._children_settled(ctx, run)
+        return run
+
+    def _messages(self, change: Change) -> list[Mapping[str, Json]]:
+        run = self._recorder.run
+        first_stop = self.run.interrupts == 0
+        ends = change.status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
+        messages: list[Mapping[str, Json]] = []
+        if first_stop and (ends or change.status is RunStatus.WAITING):
+            messages += opening_message(run)
+        if change.status is RunStatus.SUCCEEDED and change.output is not None:
+            content = change.output if isinstance(change.output, str) else dumps(change.output).decode()
+            messages.append({"role": "assistant", "content": content, "id": f"{run.id}:out"})
+        return messages
+
+    async def _children_settled(self, ctx: RunContext, run: Run) -> None:
+        """A child may have settled between the last look at it and the commit that put this run to sleep."""
+        for child_id in ctx.parking.children:
+            child = (await self._engine.ledger.load(run.tenant, child_id)).run
+            if child.settled:
+                await self._engine.ledger.wake(run.tenant, run.id)
+                self._engine.queued()
+                return
+
+
+async def _uninterrupted(write: Coroutine[Any, Any, Run]) -> Run:
+    """Await a last write to its end, however often the task is cancelled meanwhile."""
+    inner = asyncio.ensure_future(write)
+    while not inner.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(inner)
+    return inner.result()

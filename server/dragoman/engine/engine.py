@@ -1,0 +1,394 @@
+"""The engine: accepts runs, drives them, tells of them. One way down to the ledger, one way up by events.
+
+It knows no protocol and never learns which face asked. It keeps nothing that the ledger does not have: after a crash a
+new engine over the same ledger goes on where this one stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from dragoman.agents.agent import Agent
+from dragoman.engine import answers as answering
+from dragoman.engine.activation import Activation
+from dragoman.engine.hub import EventHub
+from dragoman.engine.intake import input_of
+from dragoman.engine.request import EngineSettings, RunRequest
+from dragoman.engine.subscribe import follow
+from dragoman.engine.threads import ThreadVerbs
+from dragoman.engine.worker import Worker
+from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
+from dragoman.memory.ids import now_micros, uuid7
+from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission
+from dragoman.memory.model import Event, InterruptStatus, Json, Page, Principal, Run, RunStatus, RunView, Step
+
+__all__ = ["Engine"]
+
+_CANCEL_PATIENCE = 5.0  # seconds that a coroutine has to take its cancellation
+
+
+class Engine(ThreadVerbs):
+    """Runs agents durably. Every verb takes the caller's Principal first; another tenant's things are not found."""
+
+    def __init__(self, ledger: Ledger, agents: Iterable[Agent], settings: EngineSettings | None = None) -> None:
+        super().__init__(ledger)
+        self.agents: Mapping[str, Agent] = _by_name(agents)
+        self.settings = settings or EngineSettings()
+        self.hub = EventHub(self.settings.subscriber_buffer)
+        self.worker = uuid7()
+        self._activations: dict[str, Activation] = {}
+        self._waiters: dict[str, set[asyncio.Future[Run]]] = {}
+        self._background: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._loops: Worker | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+    async def start(self) -> None:
+        """Take up what an earlier process left, then claim. The ledger is open already."""
+        self._stopping = False
+        self._loops = Worker(self)
+        self._loops.start()
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Refuse new runs, give the running ones ``grace`` seconds, hand the rest back to the queue."""
+        self._stopping = True
+        if self._loops is not None:
+            await self._loops.stop()
+        tasks = [a.task for a in self._activations.values() if a.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.settings.grace if grace is None else grace)
+        for activation in list(self._activations.values()):
+            activation.hand_back()
+        left = [a.task for a in self._activations.values() if a.task is not None]
+        if left:
+            await asyncio.wait(left, timeout=_CANCEL_PATIENCE)
+        for activation in list(self._activations.values()):  # whoever does not take its cancellation loses its lease
+            await self._force(activation, Change(RunStatus.QUEUED))
+        for task in list(self._background):
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    async def __aenter__(self) -> Engine:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    @property
+    def accepting(self) -> bool:
+        """Whether new runs are taken."""
+        return self._loops is not None and not self._stopping
+
+    @property
+    def active(self) -> int:
+        """How many runs are at work here."""
+        return len(self._activations)
+
+    # -- runs ---------------------------------------------------------------------------------------------------------
+    async def accept(self, principal: Principal, request: RunRequest) -> Run:
+        """Open a run; it is durable when this returns.
+
+        Raises ``AgentNotFound``, ``InputInvalid``, ``ThreadNotFound``, ``ThreadBusy``, ``QueueFull``.
+        """
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            known = ", ".join(self.agents) or "none"
+            raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
+        return await self._submit(principal, agent, request, None)
+
+    async def accept_child(self, parent: Run, request: RunRequest) -> Run:
+        """Open a child run of a run at work."""
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            raise AgentNotFound(
+                f"There is no agent {request.agent[:80]!r} to call; there are: {', '.join(self.agents)}."
+            )
+        return await self._submit(self.principal_of(parent), agent, request, parent)
+
+    async def run(self, principal: Principal, request: RunRequest, timeout: float | None = None) -> Run:
+        """Open a run and wait until it has settled; past ``timeout`` seconds the run as it is."""
+        accepted = await self.accept(principal, request)
+        return accepted if accepted.settled else await self._settled(accepted, timeout)
+
+    async def wait(self, principal: Principal, run_id: str, timeout: float | None = None) -> Run:
+        """The run once it has ended or waits for an answer; past ``timeout`` seconds the run as it is. Cancelling the
+        waiter never cancels the run."""
+        run = await self.get(principal, run_id)
+        return run if run.settled else await self._settled(run, timeout)
+
+    async def get(self, principal: Principal, run_id: str) -> Run:
+        """One run. Raises ``RunNotFound``."""
+        return (await self.ledger.load(principal.tenant, run_id)).run
+
+    async def view(self, principal: Principal, run: str | Run) -> RunView:
+        """A run with its interrupts and artifacts; nothing is read for a Run that has none."""
+        if isinstance(run, Run):
+            if run.tenant == principal.tenant and not run.interrupts and not run.artifacts:
+                return RunView(run)
+            run = run.id
+        return await self.ledger.load(principal.tenant, run)
+
+    async def list_runs(
+        self, principal: Principal, where: RunFilter | None = None, limit: int = 50, cursor: str | None = None
+    ) -> Page[RunView]:
+        """Runs, newest first, a page at a time."""
+        return await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor)
+
+    async def answer(self, principal: Principal, run_id: str, answers: Mapping[str, Json]) -> Run:
+        """Answer open interrupts by key or id; the run goes on.
+
+        Raises ``InputInvalid`` when an answer does not fit its schema, ``Conflict`` when it was answered already.
+        """
+        view = await self.ledger.load(principal.tenant, run_id)
+        if view.run.ended:
+            raise RunEnded(f"The run has ended ({view.run.status}); nothing is asked any more.")
+        chosen = answering.select(view.interrupts, answers)
+        by_key = {i.key: i for i in view.interrupts}
+        for key, value in chosen.items():
+            answering.check(by_key[key], value)
+        run, events = await self.ledger.answer(principal.tenant, run_id, chosen, principal.subject)
+        self.publish(run, events)
+        self.queued()
+        return run
+
+    async def answer_text(self, principal: Principal, run_id: str, text: str) -> Run:
+        """Answer the one open interrupt in prose. Raises ``InputInvalid`` telling what is asked for."""
+        view = await self.ledger.load(principal.tenant, run_id)
+        waiting = [i for i in view.interrupts if i.status is InterruptStatus.OPEN]
+        if view.run.ended or not waiting:
+            raise RunEnded(f"The run is {view.run.status}; nothing is asked.")
+        if len(waiting) > 1:
+            names = ", ".join(repr(i.key) for i in waiting)
+            raise InputInvalid(f"{len(waiting)} questions are open ({names}); answer them by key, as structured data.")
+        return await self.answer(principal, run_id, {waiting[0].key: answering.from_text(waiting[0], text)})
+
+    async def cancel(self, principal: Principal, run_id: str, reason: str = "") -> Run:
+        """Cancel a run and its children; returns when it has ended. Raises ``RunNotFound``, ``RunEnded``."""
+        run, events = await self.ledger.cancel(principal.tenant, run_id, reason)
+        self.publish(run, events)
+        activation = self._activations.get(run_id)
+        if activation is not None:
+            activation.cancel()
+            run = await self._settled(run, _CANCEL_PATIENCE)
+            if not run.ended and self._activations.get(run_id) is activation:
+                await self._force(activation, Change(RunStatus.CANCELLED))
+                run = await self.get(principal, run_id)
+        elif not run.ended:
+            run = await self._settled(run, _CANCEL_PATIENCE)
+        await self._cancel_children(principal, run_id)
+        return run
+
+    async def delete_run(self, principal: Principal, run_id: str) -> None:
+        """Forget an ended run. Raises ``RunNotFound``, ``Conflict`` while it is active."""
+        await self.ledger.delete_run(principal.tenant, run_id)
+
+    async def steps(self, principal: Principal, run_id: str) -> Sequence[Step]:
+        """A run's journal, in the order in which its steps finished. Raises ``RunNotFound``."""
+        await self.ledger.load(principal.tenant, run_id)
+        journal = await self.ledger.journal(principal.tenant, run_id)
+        return sorted(journal.values(), key=lambda s: (s.position == 0, s.position, s.at))
+
+    async def fork(
+        self, principal: Principal, run_id: str, at_step: int, patch: Mapping[str, Json] | None = None
+    ) -> Run:
+        """A new run whose journal is the first ``at_step`` finished steps of another, on a thread of its own."""
+        submitted = await self.ledger.fork(principal.tenant, run_id, at_step, uuid7(), patch)
+        self.publish(submitted.run, submitted.events)
+        self.queued()
+        return submitted.run
+
+    # -- events -------------------------------------------------------------------------------------------------------
+    def subscribe(
+        self, principal: Principal, thread_id: str, after: int = 0, run_id: str | None = None, until_ended: bool = False
+    ) -> AsyncGenerator[Event, None]:
+        """Events of a thread with ``seq > after``: replayed, then live, gapless.
+
+        With ``run_id`` only that run's, ending when the run has settled (``until_ended``: has ended). Raises
+        ``ThreadNotFound`` or ``RunNotFound`` at the first event, ``SlowSubscriber`` when the reader is too slow. Use
+        ``contextlib.aclosing``.
+        """
+        return follow(self.ledger, self.hub, principal.tenant, thread_id, after, run_id, until_ended)
+
+    async def events(
+        self, principal: Principal, thread_id: str, after: int = 0, limit: int = 1000, run_id: str | None = None
+    ) -> Sequence[Event]:
+        """A page of a thread's log."""
+        return await self.ledger.events(principal.tenant, thread_id, after, limit, run_id)
+
+    # -- for the parts of the engine ----------------------------------------------------------------------------------
+    def publish(self, run: Run, events: Sequence[Event]) -> None:
+        """Tell what was committed outside of an activation."""
+        if events:
+            self.hub.publish(run.tenant, run.thread_id, events)
+        if run.settled:
+            self._tell(run)
+
+    def queued(self) -> None:
+        """A run may be due."""
+        if self._loops is not None:
+            self._loops.queued()
+
+    def drive(self, lease: Lease, run: Run) -> None:
+        """Start an activation."""
+        activation = Activation(self, lease, run)
+        self._activations[run.id] = activation
+        activation.task = asyncio.get_running_loop().create_task(self._drive(activation))
+
+    def held(self) -> list[str]:
+        """The runs whose leases are ours."""
+        return list(self._activations)
+
+    def renewed(self, renewed: Renewed) -> None:
+        """Act on what a renewal told."""
+        for run_id in renewed.lost:
+            if (activation := self._activations.get(run_id)) is not None:
+                activation.lose()
+        for run_id in renewed.cancel:
+            if (activation := self._activations.get(run_id)) is not None:
+                activation.cancel()
+
+    @staticmethod
+    def principal_of(run: Run) -> Principal:
+        """On whose behalf a run acts."""
+        return Principal(run.tenant, run.subject, frozenset())
+
+    async def wait_here(self, run: Run) -> Run:
+        """A run that is at work in this process, once it has settled or gone to sleep; any other as it is now."""
+        while not run.settled and run.id in self._activations:
+            task = self._activations[run.id].task
+            if task is not None:
+                await asyncio.wait([task])
+            run = await self.get(self.principal_of(run), run.id)
+        return run
+
+    def cancel_later(self, principal: Principal, run_id: str, reason: str) -> None:
+        """Cancel a run without waiting for it; one that has ended already is let be."""
+
+        async def cancel() -> None:
+            try:
+                await self.cancel(principal, run_id, reason)
+            except RunEnded:
+                return
+
+        self._in_background(cancel())
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+    async def _submit(self, principal: Principal, agent: Agent, request: RunRequest, parent: Run | None) -> Run:
+        if self._stopping:
+            raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
+        value, message = input_of(agent, request)
+        submission = Submission(
+            tenant=principal.tenant,
+            agent=agent.name,
+            agent_version=agent.version,
+            run_id=uuid7(),
+            input=value,
+            message=message,
+            subject=principal.subject,
+            thread_id=request.thread_id,
+            create_thread=request.create_thread,
+            thread_metadata=request.thread_metadata,
+            policy=request.policy,
+            idempotency_key=request.idempotency_key,
+            metadata=request.metadata,
+            parent_run_id=parent.id if parent is not None else None,
+            wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
+            queue_limit=self.settings.queue_limit if parent is None else None,
+        )
+        # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
+        room = self.active < self.settings.concurrency or parent is not None
+        claim_for = self.worker if room and request.delay <= 0 and self._loops is not None else None
+        submitted = await self.ledger.submit(submission, claim_for, self.settings.lease)
+        if submitted.lease is not None:
+            self.drive(submitted.lease, submitted.run)
+        if submitted.events:
+            self.hub.publish(principal.tenant, submitted.run.thread_id, submitted.events)
+        for displaced in submitted.displaced:
+            self._displaced(displaced)
+        if submitted.created and submitted.lease is None:
+            self.queued()
+        return submitted.run
+
+    def _displaced(self, run: Run) -> None:
+        if run.settled:
+            self._tell(run)
+        elif (activation := self._activations.get(run.id)) is not None:
+            activation.cancel()
+
+    async def _drive(self, activation: Activation) -> Run | None:
+        run: Run | None = None
+        try:
+            run = await activation.drive()
+            return run
+        finally:
+            if self._activations.get(activation.run.id) is activation:
+                del self._activations[activation.run.id]
+            if run is not None and run.settled:
+                self._tell(run)
+            if self._loops is not None:
+                if run is None or run.status is RunStatus.QUEUED or activation.run.parent_run_id is not None:
+                    self._loops.queued()
+                else:
+                    self._loops.freed()
+
+    def _tell(self, run: Run) -> None:
+        for waiter in self._waiters.pop(run.id, ()):
+            if not waiter.done():
+                waiter.set_result(run)
+
+    async def _settled(self, run: Run, timeout: float | None) -> Run:
+        """Wait for a run that was not settled when it was read; looks again once the waiter is in place."""
+        waiter: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        waiters = self._waiters.setdefault(run.id, set())
+        waiters.add(waiter)
+        try:
+            if run.id not in self._activations:
+                now = (await self.ledger.load(run.tenant, run.id)).run
+                if now.settled:
+                    return now
+            if timeout is None:
+                return await waiter
+            try:
+                async with asyncio.timeout(timeout):
+                    return await waiter
+            except TimeoutError:
+                return (await self.ledger.load(run.tenant, run.id)).run
+        finally:
+            waiters.discard(waiter)
+            if not waiters and self._waiters.get(run.id) is waiters:
+                del self._waiters[run.id]
+
+    async def _force(self, activation: Activation, change: Change) -> None:
+        """Write the end of a run whose coroutine does not take its cancellation; it can write nothing from then on."""
+        try:
+            committed = await self.ledger.commit(activation.lease, Batch(change=change))
+        except LeaseLost:
+            return
+        self._activations.pop(activation.run.id, None)
+        self.publish(committed.run, committed.events)
+
+    async def _cancel_children(self, principal: Principal, run_id: str) -> None:
+        page = await self.ledger.runs(principal.tenant, RunFilter(parent_run_id=run_id), 100)
+        for view in page.items:
+            if not view.run.ended:
+                self.cancel_later(principal, view.run.id, "its parent was cancelled")
+
+    def _in_background(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
+    named: dict[str, Agent] = {}
+    for agent in agents:
+        if agent.name in named:
+            raise ValueError(f"Two agents are named {agent.name!r}; give one another name.")
+        named[agent.name] = agent
+    return named

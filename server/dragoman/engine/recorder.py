@@ -1,0 +1,142 @@
+"""The pen of one activation: gathers what a run does and commits it through its lease.
+
+Events are kept for a moment so that many share a commit; anything that must not be lost (a step, a change of status)
+takes along what has been gathered. An event is published when it is on disk, never before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+
+from dragoman.engine.hub import EventHub
+from dragoman.memory.ledger import Batch, Change, Committed, Lease, Ledger, NewArtifact, NewEvent, NewInterrupt, NewStep
+from dragoman.memory.model import Json, Run
+
+__all__ = ["Recorder"]
+
+_MOST_PENDING = 256
+
+
+class Recorder:
+    """Writes one run while its lease is held. ``on_lost`` is called when a write in the background found it gone."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        hub: EventHub,
+        lease: Lease,
+        run: Run,
+        interval: float,
+        on_lost: Callable[[Exception], None],
+    ) -> None:
+        self.run = run
+        self._ledger = ledger
+        self._hub = hub
+        self._lease = lease
+        self._interval = interval
+        self._on_lost = on_lost
+        self._events: list[NewEvent] = []
+        self._artifacts: list[NewArtifact] = []
+        self._values: dict[str, Json] = {}
+        self._emitted = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushed_at = 0.0
+        self._flushing: set[asyncio.Task[None]] = set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether so much is gathered that the agent should wait for a commit."""
+        return len(self._events) >= _MOST_PENDING
+
+    def note(self, event: NewEvent, *, counted: bool = False, soon: bool = True) -> None:
+        """Gather an event. ``counted`` ones are the agent's own outside of steps. ``soon`` commits it within the
+        interval, at once when nothing was committed lately; otherwise it may wait the whole interval for a better
+        ride."""
+        self._events.append(event)
+        self._emitted += counted
+        self._schedule(soon)
+
+    def keep(self, artifact: NewArtifact, *, counted: bool) -> None:
+        """Gather an artifact; the ledger makes its event."""
+        self._artifacts.append(artifact)
+        self._emitted += counted
+        self._schedule(False)
+
+    def set(self, values: Mapping[str, Json], *, counted: bool) -> None:
+        """Gather thread values."""
+        self._values.update(values)
+        self._emitted += counted
+
+    async def write(
+        self,
+        *,
+        steps: Sequence[NewStep] = (),
+        interrupts: Sequence[NewInterrupt] = (),
+        change: Change | None = None,
+        messages: Sequence[Mapping[str, Json]] = (),
+        input: Json = None,
+    ) -> Run:
+        """Commit these, with all that was gathered. Raises ``LeaseLost`` or ``LedgerBusy``."""
+        batch = Batch(
+            events=self._events,
+            steps=steps,
+            interrupts=interrupts,
+            artifacts=self._artifacts,
+            values=self._values or None,
+            messages=messages,
+            change=change,
+            input=input,
+            emitted=self._emitted,
+        )
+        return await self._commit(batch)
+
+    async def flush(self) -> None:
+        """Commit what was gathered, if anything."""
+        if self._events or self._artifacts:
+            only_events = not self._artifacts and not self._values
+            await self._commit(
+                Batch(
+                    events=self._events,
+                    artifacts=self._artifacts,
+                    values=self._values or None,
+                    emitted=self._emitted,
+                    deltas_only=only_events,
+                )
+            )
+
+    def close(self) -> None:
+        """Commit nothing more in the background."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    async def _commit(self, batch: Batch) -> Run:
+        self._events, self._artifacts, self._values, self._emitted = [], [], {}, 0
+        self.close()
+        committed: Committed = await self._ledger.commit(self._lease, batch)
+        self.run = committed.run
+        if committed.events:
+            self._hub.publish(self._lease.tenant, self._lease.thread_id, committed.events)
+        return committed.run
+
+    def _schedule(self, soon: bool) -> None:
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._flushed_at + self._interval if soon else loop.time() + self._interval
+        self._timer = loop.call_at(due, self._flush_later)
+
+    def _flush_later(self) -> None:
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        self._flushed_at = loop.time()
+        task = loop.create_task(self._flush_quietly())
+        self._flushing.add(task)
+        task.add_done_callback(self._flushing.discard)
+
+    async def _flush_quietly(self) -> None:
+        try:
+            await self.flush()
+        except Exception as error:
+            self._on_lost(error)

@@ -1,0 +1,112 @@
+"""Threads and the store, by tenant: what the faces ask of the ledger through the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dragoman.memory.ledger import Ledger, ThreadFilter
+from dragoman.memory.model import Checkpoint, Json, Principal, Run, StoreItem, Thread
+
+__all__ = ["ThreadVerbs"]
+
+
+class ThreadVerbs:
+    """The ledger's verbs for threads and items, for one caller. See ``dragoman.memory.ledger.Ledger`` for what they
+    raise."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+
+    async def base_values(self, run: Run) -> Mapping[str, Json]:
+        """The thread's values as a run found them."""
+        if run.base_checkpoint == 0:
+            return {}
+        found = await self.ledger.checkpoints(run.tenant, run.thread_id, 1, run.base_checkpoint + 1)
+        return found[0].values if found else {}
+
+    async def create_thread(
+        self,
+        principal: Principal,
+        thread_id: str | None = None,
+        metadata: Mapping[str, Json] | None = None,
+        values: Mapping[str, Json] | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Thread:
+        """A thread. Raises ``Conflict`` when the id is taken, unless ``exist_ok``."""
+        return await self.ledger.create_thread(principal.tenant, thread_id, metadata or {}, values, exist_ok=exist_ok)
+
+    async def thread(self, principal: Principal, thread_id: str) -> Thread:
+        """One thread."""
+        return await self.ledger.thread(principal.tenant, thread_id)
+
+    async def threads(
+        self, principal: Principal, where: ThreadFilter | None = None, limit: int = 50, offset: int = 0
+    ) -> Sequence[Thread]:
+        """Threads, newest first."""
+        return await self.ledger.threads(principal.tenant, where or ThreadFilter(), limit, offset)
+
+    async def update_thread(
+        self,
+        principal: Principal,
+        thread_id: str,
+        *,
+        metadata: Mapping[str, Json] | None = None,
+        values: Mapping[str, Json] | None = None,
+        messages: Sequence[Mapping[str, Json]] = (),
+    ) -> Thread:
+        """Merge metadata and values; new values make a checkpoint."""
+        return await self.ledger.update_thread(
+            principal.tenant, thread_id, metadata=metadata, values=values, messages=messages
+        )
+
+    async def copy_thread(self, principal: Principal, thread_id: str) -> Thread:
+        """An independent copy of a thread's values."""
+        return await self.ledger.copy_thread(principal.tenant, thread_id)
+
+    async def delete_thread(self, principal: Principal, thread_id: str) -> None:
+        """Forget a thread, its runs and its events."""
+        await self.ledger.delete_thread(principal.tenant, thread_id)
+
+    async def checkpoints(
+        self, principal: Principal, thread_id: str, limit: int = 10, before: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """A thread's checkpoints, newest first."""
+        return await self.ledger.checkpoints(principal.tenant, thread_id, limit, before)
+
+    async def put_item(
+        self, principal: Principal, namespace: Sequence[str], key: str, value: Mapping[str, Json]
+    ) -> StoreItem:
+        """Create or replace an item."""
+        return await self.ledger.put_item(principal.tenant, namespace, key, value)
+
+    async def get_item(self, principal: Principal, namespace: Sequence[str], key: str) -> StoreItem | None:
+        """One item, or None."""
+        return await self.ledger.get_item(principal.tenant, namespace, key)
+
+    async def delete_item(self, principal: Principal, namespace: Sequence[str], key: str) -> bool:
+        """Delete an item; whether it was there."""
+        return await self.ledger.delete_item(principal.tenant, namespace, key)
+
+    async def search_items(
+        self,
+        principal: Principal,
+        prefix: Sequence[str],
+        filter: Mapping[str, Json] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> Sequence[StoreItem]:
+        """Items under a namespace prefix."""
+        return await self.ledger.search_items(principal.tenant, prefix, filter, limit, offset)
+
+    async def namespaces(
+        self,
+        principal: Principal,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[tuple[str, ...]]:
+        """Distinct namespaces, sorted."""
+        return await self.ledger.namespaces(principal.tenant, prefix, suffix, max_depth, limit, offset)
