@@ -1,0 +1,103 @@
+"""All benchmarks, in one table and one JSON file. ``make bench``; ``--quick`` for a short form.
+
+A ratio is against a control measured in the same run on the same machine. CPU is what the server's process used, on
+one core, while the load came from another. Nothing here fails a build; a limit that is missed is marked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+import faces
+import ledger
+import parked
+import start
+import streaming
+from rich.console import Console
+from rich.table import Table
+
+# name, the figure's path, the limit's path ("" for none), and the unit
+ROWS: list[tuple[str, str, str, str]] = [
+    ("bare echo, CPU", "faces.control_cpu_us", "", "µs"),
+    *[
+        (f"{name}, {what}", f"faces.faces.{name}.{key}", limit.format(name), unit)
+        for name in faces.REQUESTS
+        for what, key, limit, unit in (
+            ("CPU", "cpu_us", "", "µs"),
+            ("CPU against the echo", "ratio", "faces.faces.{}.limit", "×"),
+            ("p50 at c=1", "p50_ms_c1", "", "ms"),
+            ("at c=16", "per_second_c16", "", "/s"),
+        )
+    ],
+    ("step commit, one INSERT+COMMIT", "ledger.floor_ms", "", "ms"),
+    ("step commit at c=1", "ledger.c1_ratio", "", "×"),
+    ("step commit at c=16", "ledger.c16_ratio", "ledger.limit_c16_ratio", "×"),
+    ("first event", "streaming.first_event_ms_p50", "", "ms"),
+    ("events", "streaming.events_per_second", "", "/s"),
+    ("event, CPU", "streaming.cpu_us_per_event", "", "µs"),
+    ("stdio to first answer", "start.stdio_first_answer_s", "", "s"),
+    ("stdio against an SDK echo", "start.stdio_ratio", "start.stdio_limit", "×"),
+    ("HTTP ready", "start.http_ready_s", "", "s"),
+    ("HTTP ready against the SDKs' import", "start.http_ratio", "start.http_limit", "×"),
+    ("idle memory", "start.idle_memory_mb", "start.idle_memory_limit_mb", "MB"),
+    ("--help", "start.help_s", "start.command_limit_s", "s"),
+    ("connect", "start.connect_s", "start.command_limit_s", "s"),
+    ("memory of 10,000 waiting runs", "parked.memory_growth_mb", "parked.memory_limit_mb", "MB"),
+    ("ready again with them", "parked.restart_ready_s", "parked.restart_limit_s", "s"),
+]
+
+
+def _at(found: dict[str, Any], path: str) -> Any:
+    value: Any = found
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def table(found: dict[str, Any]) -> Table:
+    """The figures for people."""
+    drawn = Table(title="Dragoman, measured")
+    for column in ("what", "figure", "limit"):
+        drawn.add_column(column, justify="left" if column == "what" else "right")
+    for name, path, limit_path, unit in ROWS:
+        figure = _at(found, path)
+        if figure is None:
+            continue
+        limit = _at(found, limit_path) if limit_path else None
+        missed = limit is not None and figure > limit
+        style = "red" if missed else "green" if limit is not None else ""
+        told = "" if limit is None else f"≤ {limit:g} {unit}"
+        drawn.add_row(name, f"{figure:g} {unit}", told, style=style)
+    return drawn
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a short form")
+    parser.add_argument("--only", choices=["faces", "ledger", "streaming", "start", "parked"], action="append")
+    parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
+    chosen = parser.parse_args()
+    quick: bool = chosen.quick
+    parts = {
+        "ledger": lambda: ledger.measure(400 if quick else 2000),
+        "faces": lambda: faces.measure(2.0 if quick else 5.0, 1 if quick else 3),
+        "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
+        "start": lambda: start.measure(2 if quick else 5),
+        "parked": lambda: parked.measure(2_000 if quick else 10_000),
+    }
+    found: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
+    for name, part in parts.items():
+        if chosen.only is None or name in chosen.only:
+            print(f"measuring {name} ...", file=sys.stderr, flush=True)
+            found[name] = part()
+    Console().print(table(found))
+    chosen.json.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
