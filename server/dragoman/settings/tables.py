@@ -1,0 +1,193 @@
+"""The tables of ``dragoman.toml`` as checked values, and what follows from them. Nothing is read here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
+
+from dragoman.agents.errors import ConfigurationError
+from dragoman.agents.loader import AgentSource
+from dragoman.engine.request import EngineSettings
+
+__all__ = [
+    "AgentTable",
+    "AuthTable",
+    "EngineTable",
+    "LogTable",
+    "ServerTable",
+    "Settings",
+    "StorageTable",
+    "is_loopback",
+    "shown",
+]
+
+DEFAULT_STORAGE = ".dragoman/ledger.db"
+
+Count = Annotated[int, Strict(), Field(ge=1)]
+Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class ServerTable(_Table):
+    """``[server]``: where it listens and what it lets in.
+
+    ``public_url`` is the address that others reach it by, where that is not ``http://host:port``. ``body_limit``
+    is in bytes. ``allowed_hosts`` and ``allowed_origins`` (``https://app.example``) are let in beside this
+    machine's own names.
+    """
+
+    host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
+    port: Annotated[int, Strict(), Field(ge=0, le=65535)] = 8000
+    public_url: str = ""
+    body_limit: Count = 4_194_304
+    allowed_hosts: Names = ()
+    allowed_origins: Names = ()
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+            raise ValueError("must be an http or https address without query, as https://agents.example")
+        return value.rstrip("/")
+
+    @property
+    def url(self) -> str:
+        """The address that others reach it by, without a slash at the end."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+
+class StorageTable(_Table):
+    """``[storage]``: the ledger's file. A relative path starts at the folder of the settings file."""
+
+    path: Path = Path(DEFAULT_STORAGE)
+
+
+class EngineTable(_Table):
+    """``[engine]``: see ``EngineSettings``. Times are seconds."""
+
+    concurrency: Count = 64
+    queue_limit: Count = 1000
+    lease: Annotated[Seconds, Field(ge=1)] = 30.0
+    run_timeout: Seconds = 3600.0
+    flush_interval: Annotated[Seconds, Field(le=5)] = 0.02
+    grace: Annotated[float, Strict(), Field(ge=0, le=3600)] = 10.0
+    max_crashes: Count = 10
+    subscriber_buffer: Count = 1024
+    short_sleep: Annotated[float, Strict(), Field(ge=0, le=60)] = 1.0
+
+    def to_engine(self) -> EngineSettings:
+        """As the engine takes them."""
+        return EngineSettings(**self.model_dump())
+
+
+class AuthTable(_Table):
+    """``[auth]``: ``off`` serves this machine alone, ``keys`` asks for an API key. ``cache`` is how long, in
+    seconds, a key that was found valid is not looked up again: the time that a revoked one still works."""
+
+    mode: Literal["off", "keys"] = "off"
+    cache: Annotated[float, Strict(), Field(ge=0, le=300)] = 5.0
+
+
+class LogTable(_Table):
+    """``[log]``"""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AgentTable(_Table):
+    """One of ``[agents]``: where it is (``import = "package.module:name"`` or ``path = "file.py:name"``), and what
+    to tell of it instead of what its code says."""
+
+    name: str | None = None
+    import_: Annotated[str | None, Field(alias="import")] = None
+    path: str | None = None
+    title: str | None = None
+    description: str | None = None
+    version: str | None = None
+    timeout: Seconds | None = None
+
+    def source(self, base: Path, where: str) -> AgentSource:
+        """As the loader takes it. Raises ``ConfigurationError`` unless there is just one of ``import`` and ``path``."""
+        if (self.import_ is None) == (self.path is None):
+            raise ConfigurationError(
+                f'{where}: say where the agent is, by import = "module:name" or path = "file.py:name".'
+            )
+        return AgentSource(
+            spec=self.import_ or self.path or "",
+            base=base,
+            where=where,
+            is_file=self.path is not None,
+            name=self.name,
+            title=self.title,
+            description=self.description,
+            version=self.version,
+            timeout=self.timeout,
+        )
+
+
+class Settings(_Table):
+    """All settings. ``file`` is where they were read, ``base`` the folder that relative paths start from."""
+
+    server: ServerTable = ServerTable()
+    storage: StorageTable = StorageTable()
+    engine: EngineTable = EngineTable()
+    auth: AuthTable = AuthTable()
+    log: LogTable = LogTable()
+    agents: tuple[AgentTable, ...] = ()
+    file: Annotated[Path | None, Field(exclude=True)] = None
+    base: Annotated[Path, Field(exclude=True)] = Path()
+
+    @property
+    def storage_path(self) -> Path:
+        """The ledger's file, absolute."""
+        return (self.base / self.storage.path.expanduser()).absolute()
+
+    def sources(self) -> tuple[AgentSource, ...]:
+        """Where the agents are. Raises ``ConfigurationError``."""
+        table = f"{shown(self.file)}: [agents] " if self.file else ""
+        return tuple(
+            a.source(self.base, f"{table}{a.name or n}" if table else a.path or a.import_ or "")
+            for n, a in enumerate(self.agents, 1)
+        )
+
+    def bound_to(self, port: int) -> Self:
+        """The same, listening on this port."""
+        return self.model_copy(update={"server": self.server.model_copy(update={"port": port})})
+
+    def check_exposure(self) -> None:
+        """Raises ``ConfigurationError`` when others could reach a server that asks nobody who they are."""
+        if self.auth.mode == "off" and not is_loopback(self.server.host):
+            raise ConfigurationError(
+                f"{self.server.host} can be reached from other machines, and nobody is asked for a key. Make a key "
+                "with `dragoman keys create` and serve with --auth keys, or stay on 127.0.0.1."
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host as in a URL or a bind address (no port) is this machine's own."""
+    name = host.lower().strip("[]")
+    return name in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", name) is not None
+
+
+def shown(file: Path) -> str:
+    """A path as short as it can be told from here."""
+    try:
+        return str(file.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(file)
