@@ -1,0 +1,73 @@
+"""The gate: puts the caller into ``scope["dragoman.principal"]``, or answers 401 (RFC 6750 section 3).
+
+Knows keys and public paths, nothing of what a caller may do. Bearer tokens of identity providers are not read here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from dragoman.auth.asgi import ASGIApp, Receive, Scope, Send, header, refuse
+from dragoman.auth.keys import KeyRing
+from dragoman.memory.model import Principal
+
+__all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public"]
+
+LOCAL = Principal("default", "local")
+PRINCIPAL = "dragoman.principal"
+PUBLIC = frozenset({"/ok", "/healthz", "/readyz"})
+_CARDS = re.compile(r"(/a2a/[^/]+)?/\.well-known/[^/]+(/[^/]+)*")
+
+_NO_KEY = "This server asks for an API key: send it as `Authorization: Bearer dg_...` or `X-API-Key: dg_...`."
+_WRONG_KEY = "This API key is unknown or revoked."
+
+
+def is_public(path: str) -> bool:
+    """Whether anyone may ask for it: health, and the cards by which agents are found."""
+    return path in PUBLIC or ("/.well-known/" in path and _CARDS.fullmatch(path) is not None)
+
+
+class LocalGate:
+    """Lets everyone in as the one local caller. For a server that this machine alone can reach."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[PRINCIPAL] = LOCAL
+        await self.app(scope, receive, send)
+
+
+class KeyGate:
+    """Lets in who shows a key, and anyone to the public paths."""
+
+    def __init__(self, app: ASGIApp, ring: KeyRing) -> None:
+        self.app = app
+        self.ring = ring
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket") or is_public(scope["path"]):
+            await self.app(scope, receive, send)
+            return
+        key = _key(scope)
+        principal = None if key is None else await self.ring.principal(key)
+        if principal is None:
+            await self._challenge(scope, send, shown=key is not None)
+            return
+        scope[PRINCIPAL] = principal
+        await self.app(scope, receive, send)
+
+    async def _challenge(self, scope: Scope, send: Send, *, shown: bool) -> None:
+        """RFC 6750 section 3.1: no error code when no credentials were sent."""
+        error = b', error="invalid_token", error_description="unknown or revoked API key"' if shown else b""
+        challenge = (b"www-authenticate", b'Bearer realm="dragoman"' + error)
+        await refuse(scope, send, 401, "unauthorized", _WRONG_KEY if shown else _NO_KEY, [challenge])
+
+
+def _key(scope: Scope) -> bytes | None:
+    """The key as it was sent; empty when credentials were sent that hold none."""
+    sent = header(scope["headers"], b"authorization")
+    if sent is not None:
+        kind, _, token = sent.partition(b" ")
+        return token.strip() if kind.lower() == b"bearer" else b""
+    return header(scope["headers"], b"x-api-key")
