@@ -1,0 +1,41 @@
+"""Which run and which trace the present task works for, as context variables: a task inherits its creator's.
+
+Not a tracer: no spans are made here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from contextvars import ContextVar
+
+__all__ = ["bind_run", "current_run", "current_trace", "start_trace"]
+
+_run: ContextVar[str] = ContextVar("dragoman_run_id", default="")
+_trace: ContextVar[str] = ContextVar("dragoman_trace_id", default="")
+
+# W3C Trace Context section 3.2.2: version, trace-id, parent-id, flags; all zeros is no id, version ff is invalid.
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+
+
+def bind_run(run_id: str) -> None:
+    """Say that this task works for this run, from here on."""
+    _run.set(run_id)
+
+
+def current_run() -> str:
+    """The run that this task works for, or an empty text."""
+    return _run.get()
+
+
+def start_trace(traceparent: bytes | None) -> str:
+    """Go on with the caller's trace, or begin one; returns its id (32 hex digits)."""
+    found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
+    trace_id = os.urandom(16).hex() if found is None else found[1].decode()
+    _trace.set(trace_id)
+    return trace_id
+
+
+def current_trace() -> str:
+    """The trace that this task belongs to, or an empty text."""
+    return _trace.get()
