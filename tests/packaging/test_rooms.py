@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = [
-    *("server/dragoman/engine", "server/dragoman/agents", "server/dragoman/auth", "server/dragoman/telemetry"),
+    *(f"server/dragoman/{room}" for room in ("cli", "demo", "settings", "engine", "agents", "auth", "telemetry")),
     *("protocols/dragoman/mcp", "protocols/dragoman/a2a", "protocols/dragoman/agent_protocol"),
     *("sandbox/dragoman/sandbox", "memory/dragoman/memory"),
 ]
@@ -25,8 +25,7 @@ def house(root: Path, tmp_path: Path) -> Path:
     for package in PACKAGES:
         (tmp_path / package).mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    for module in ("cli", "app", "settings"):
-        (tmp_path / f"server/dragoman/{module}.py").touch()
+    (tmp_path / "server/dragoman/app.py").touch()
     return tmp_path
 
 
