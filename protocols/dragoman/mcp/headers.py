@@ -1,0 +1,72 @@
+"""HTTP headers that mirror a message's body in the modern era: checked against it, so that a proxy that routes by
+them is not deceived.
+
+Follows 2026-07-28 "Streamable HTTP", "Standard Request Headers", "Value Encoding" and "Server Validation".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from dragoman.mcp.errors import HEADER_MISMATCH, ProtocolError
+from dragoman.mcp.jsonrpc import Request
+
+__all__ = ["VERSION", "check", "collect"]
+
+VERSION: Final = b"mcp-protocol-version"
+_METHOD: Final = b"mcp-method"
+_NAME: Final = b"mcp-name"
+_NAMED: Final[Mapping[str, str]] = {
+    "tools/call": "name",
+    "prompts/get": "name",
+    "resources/read": "uri",
+    "tasks/get": "taskId",
+    "tasks/update": "taskId",
+    "tasks/cancel": "taskId",
+}
+"""Method → the member of ``params`` that ``Mcp-Name`` mirrors."""
+_ROUTING: Final = (VERSION, _METHOD, _NAME)
+
+
+def collect(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by lower-case name. Raises ``ProtocolError`` where one that routes is there twice with two values."""
+    found: dict[bytes, bytes] = {}
+    for name, value in raw:
+        if name in found and name in _ROUTING and found[name] != value:
+            raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name.decode()} is there twice, with two values.")
+        found[name] = value
+    return found
+
+
+def check(headers: Mapping[bytes, bytes], request: Request, version: str) -> None:
+    """Raise ``ProtocolError`` unless the headers mirror the body."""
+    _same("MCP-Protocol-Version", headers.get(VERSION), version)
+    _same("Mcp-Method", headers.get(_METHOD), request.method)
+    member = _NAMED.get(request.method)
+    if member is not None:
+        value: Any = request.params.get(member)
+        if isinstance(value, str):  # else the verb tells what is wrong with it
+            given = headers.get(_NAME)
+            if given is not None and given != value.encode():
+                given = _decoded(given)
+            _same("Mcp-Name", given, value)
+
+
+def _same(name: str, header: bytes | None, body: str) -> None:
+    if header is None:
+        raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is required; the body says {body[:200]!r}.")
+    if header != body.encode(errors="surrogatepass"):
+        told = header.decode("latin-1")[:200]
+        raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is {told!r} and the body says {body[:200]!r}.")
+
+
+def _decoded(value: bytes) -> bytes:
+    if not (value.startswith(b"=?base64?") and value.endswith(b"?=")):
+        return value
+    try:
+        return base64.b64decode(value[len(b"=?base64?") : -len(b"?=")], validate=True)
+    except (ValueError, binascii.Error):
+        raise ProtocolError(HEADER_MISMATCH, "Header mismatch: Mcp-Name is not the Base64 that it says.") from None

@@ -1,0 +1,224 @@
+"""The kernel: a message in, the response out, and what precedes the response on the caller's channel.
+
+Free of transports: HTTP and stdio hand it parsed messages, and a test can too. It knows versions and methods
+(``eras.py``) and leaves the verbs to ``tools.py``, ``tasks.py`` and ``resources.py``; it keeps no state of a run and
+none of a client but the requests at work. An older client's session is the transport's to keep and comes with each
+message.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from dragoman.engine import Engine
+from dragoman.mcp import eras, params
+from dragoman.mcp.call import TASKS, Call, Channel, Peer, Session, form_elicitation
+from dragoman.mcp.elicitation import Desk
+from dragoman.mcp.errors import (
+    INTERNAL,
+    INVALID_PARAMS,
+    METHOD_NOT_FOUND,
+    ProtocolError,
+    protocol_error,
+    version_unsupported,
+)
+from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
+from dragoman.mcp.objects import is_object
+from dragoman.mcp.project import stamp
+from dragoman.mcp.resources import Resources
+from dragoman.mcp.sealed import Sealer
+from dragoman.mcp.settings import McpSettings
+from dragoman.mcp.tasks import Tasks
+from dragoman.mcp.tools import Tools
+from dragoman.mcp.waiting import Patience, cancel_quietly
+from dragoman.memory.model import Json
+
+__all__ = ["CAPABILITIES", "VERSION", "Answer", "Kernel", "declared_version", "without_meta"]
+
+VERSION: Final = "io.modelcontextprotocol/protocolVersion"
+CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
+
+_LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+_MODERN_METHODS: Final = frozenset(method for method, version in eras.VERBS if version in eras.MODERN)
+_log = logging.getLogger("dragoman.mcp")
+
+Verb: TypeAlias = Callable[[Call], Awaitable[Mapping[str, Json] | bytes]]
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response: its bytes, its error code if it is an error, and the session that ``initialize`` opened."""
+
+    body: bytes
+    code: int | None = None
+    session: Session | None = None
+
+
+def declared_version(request: Request) -> Json:
+    """The version that a request says in ``_meta``; None for an older one."""
+    meta: Any = request.params.get("_meta")
+    return meta.get(VERSION) if is_object(meta) else None
+
+
+def without_meta(method: str) -> ProtocolError:
+    """A request of the modern era that does not say its version and capabilities."""
+    return ProtocolError(INVALID_PARAMS, f'{method} needs _meta["{VERSION}"] and _meta["{CAPABILITIES}"].')
+
+
+class Kernel:
+    """Answers messages over an engine."""
+
+    def __init__(self, engine: Engine, settings: McpSettings) -> None:
+        self.sealer = Sealer(settings.state_key)
+        self._engine = engine
+        self._settings = settings
+        self._server_info = {"name": settings.name, "title": settings.title, "version": _version(settings)}
+        self._desk = Desk(engine)
+        self._calls: dict[tuple[str, Id], Call] = {}
+        patience = Patience(engine, settings, self._desk)
+        tools = Tools(engine, settings, self.sealer, patience, self._server_info)
+        tasks = Tasks(engine, settings, tools)
+        resources = Resources(engine, settings)
+        verbs: dict[str, Verb] = {
+            "discover": self.discover,
+            "initialize": self.initialize,
+            "ping": self.ping,
+            "set_level": self.set_level,
+            "list_tools": tools.list_tools,
+            "call_tool": tools.call_tool,
+            "get_task": tasks.get_task,
+            "update_task": tasks.update_task,
+            "cancel_task": tasks.cancel_task,
+            "list_resources": resources.list_resources,
+            "list_templates": resources.list_templates,
+            "read_resource": resources.read_resource,
+        }
+        self._verbs = {key: verbs[name] for key, name in eras.VERBS.items()}
+
+    # -- messages -----------------------------------------------------------------------------------------------------
+    async def request(self, peer: Peer, request: Request, channel: Channel) -> Answer | None:
+        """Answer a request; None for one that the client has taken back, which is owed nothing."""
+        call: Call | None = None
+        try:
+            call = self._call(peer, request, channel)
+            verb = self._verb(call)
+            if peer.withdraws is not None:
+                self._calls[peer.withdraws, request.id] = call
+            result = await verb(call)
+        except Exception as error:
+            answer = self._failed(request, error)
+        else:
+            if not isinstance(result, bytes):
+                result = stamp(result, call.modern, self._server_info)
+            opened = call.session if request.method == "initialize" else None
+            answer = Answer(result_bytes(request.id, result), session=opened)
+        finally:
+            if peer.withdraws is not None and self._calls.get((peer.withdraws, request.id)) is call:
+                self._calls.pop((peer.withdraws, request.id), None)
+        return None if call is not None and call.withdrawn else answer
+
+    async def notify(self, peer: Peer, notification: Notification) -> None:
+        """Take a notification. Cancelling a request cancels its run, if it has one that has not ended."""
+        if notification.method != "notifications/cancelled" or peer.withdraws is None:
+            return
+        id: Any = notification.params.get("requestId")
+        call = self._calls.get((peer.withdraws, id)) if isinstance(id, str | int) else None
+        if call is None or call.request.method == "initialize":
+            return
+        call.withdrawn = True
+        if call.run_id is not None:
+            await cancel_quietly(self._engine, call.principal, call.run_id, "the request was cancelled")
+
+    async def reply(self, peer: Peer, reply: Reply) -> None:
+        """Take the reply to a request of ours. Raises ``ProtocolError`` for one that makes no sense."""
+        await self._desk.reply(peer, reply)
+
+    def hang_up(self) -> None:
+        """The client sends nothing more: calls that wait for a person are answered with how their run stands."""
+        self._desk.close()
+
+    # -- verbs of its own ---------------------------------------------------------------------------------------------
+    async def discover(self, call: Call) -> Mapping[str, Json]:
+        """``server/discover``."""
+        result: dict[str, Json] = {
+            "supportedVersions": list(eras.SUPPORTED),
+            "capabilities": {"tools": {}, "resources": {}, "extensions": {TASKS: {}}},
+            "ttlMs": self._settings.list_ttl_ms,
+            "cacheScope": "private",
+        }
+        if self._settings.instructions:
+            result["instructions"] = self._settings.instructions
+        return result
+
+    async def initialize(self, call: Call) -> Mapping[str, Json]:
+        """``initialize``: the version asked for if it is an older one, else the newest older one."""
+        asked = params.text(call, "protocolVersion")
+        version = asked if asked in eras.OLDER else eras.LATEST_OLDER
+        elicits = eras.has("elicitation", version) and form_elicitation(params.an_object(call, "capabilities"))
+        call.session = Session(version, elicits)
+        result: dict[str, Json] = {
+            "protocolVersion": version,
+            "capabilities": {"tools": {}, "resources": {}, "logging": {}},
+            "serverInfo": self._server_info,
+        }
+        if self._settings.instructions:
+            result["instructions"] = self._settings.instructions
+        return result
+
+    async def ping(self, call: Call) -> Mapping[str, Json]:
+        """``ping``."""
+        return {}
+
+    async def set_level(self, call: Call) -> Mapping[str, Json]:
+        """``logging/setLevel``: any level is accepted; what a run tells goes out as results and progress."""
+        if params.text(call, "level") not in _LEVELS:
+            raise ProtocolError(INVALID_PARAMS, f'logging/setLevel: "level" is one of {", ".join(sorted(_LEVELS))}.')
+        return {}
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+    @staticmethod
+    def _call(peer: Peer, request: Request, channel: Channel) -> Call:
+        meta: Any = request.params.get("_meta")
+        if meta is None:
+            meta = {}
+        elif not is_object(meta):
+            raise ProtocolError(INVALID_PARAMS, '"_meta" must be an object.')
+        if VERSION not in meta:
+            version = peer.session.version if peer.session is not None else peer.version
+            return Call(peer.principal, request, version, False, meta, {}, channel, peer.session)
+        version, capabilities = meta[VERSION], meta.get(CAPABILITIES)
+        if not isinstance(version, str):
+            raise ProtocolError(INVALID_PARAMS, f'_meta["{VERSION}"] must be a string.')
+        if version not in eras.MODERN:
+            raise version_unsupported(version)
+        if not is_object(capabilities):
+            raise ProtocolError(INVALID_PARAMS, f'_meta["{CAPABILITIES}"] is required and must be an object.')
+        return Call(peer.principal, request, version, True, meta, capabilities, channel)
+
+    def _verb(self, call: Call) -> Verb:
+        method = call.request.method
+        verb = self._verbs.get((method, call.version))
+        if verb is not None:
+            return verb
+        if not call.modern and method in _MODERN_METHODS:
+            raise without_meta(method)
+        raise ProtocolError(METHOD_NOT_FOUND, f"Method not found: {method[:80]} is not served in MCP {call.version}.")
+
+    @staticmethod
+    def _failed(request: Request, error: Exception) -> Answer:
+        told = protocol_error(error)
+        if told is None:
+            _log.error("%s failed", request.method, exc_info=error)
+            told = ProtocolError(INTERNAL, "Internal error; the server's log has it.")
+        return Answer(error_bytes(told, request.id), told.code)
+
+
+def _version(settings: McpSettings) -> str:
+    if settings.version is not None:
+        return settings.version
+    from importlib.metadata import version  # slow to import, and the app may have told the version already
+
+    return version("dragoman")

@@ -1,0 +1,235 @@
+"""From agents and runs to what MCP calls tools, results and tasks. Pure functions: values in, plain dicts out.
+
+No engine, no transport, no clock. The kernel stamps what the modern era wants on every result (``resultType``, server
+info).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from dragoman.agents.agent import Agent
+from dragoman.mcp import artifacts, eras
+from dragoman.memory.codec import dumps
+from dragoman.memory.model import FailureKind, Interrupt, Json, Run, RunStatus, RunView
+
+__all__ = [
+    "RUN_SCHEMA",
+    "TASK_STATUS",
+    "Shape",
+    "call_result",
+    "error_result",
+    "handle_result",
+    "question",
+    "run_summary",
+    "shape_of",
+    "stamp",
+    "status_message",
+    "task",
+    "tool",
+]
+
+TASK_STATUS: Final[Mapping[RunStatus, str]] = {
+    RunStatus.QUEUED: "working",
+    RunStatus.RUNNING: "working",
+    RunStatus.WAITING: "input_required",
+    RunStatus.SUCCEEDED: "completed",
+    # A tool's error is a completed task with isError; "failed" is kept for JSON-RPC errors (tasks, "Task Status").
+    RunStatus.FAILED: "completed",
+    RunStatus.CANCELLED: "cancelled",
+}
+
+RUN_SCHEMA: Final[Mapping[str, Json]] = {
+    "type": "object",
+    "properties": {
+        "run_id": {"type": "string", "description": "Names the run in run_status, run_answer and run_cancel."},
+        "agent": {"type": "string"},
+        "status": {"enum": [str(s) for s in RunStatus]},
+        "questions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "key": {"type": "string"},
+                    "message": {"type": "string"},
+                    "schema": {"type": "object", "description": "The JSON Schema of the answer."},
+                },
+                "required": ["key", "message", "schema"],
+            },
+        },
+        "output": {"description": "What the agent returned, once the run has succeeded."},
+        "error": {"type": "string"},
+    },
+    "required": ["run_id", "agent", "status"],
+}
+"""A run as the companion tools tell of it, and as a call that is answered before its run has ended."""
+
+_HANDLE_SCHEMA: Final[Mapping[str, Json]] = {
+    "description": "The run has not ended: call run_status with its run_id.",
+    "type": "object",
+    "properties": {"run_id": {"type": "string"}, "status": {"enum": ["queued", "running", "waiting"]}},
+    "required": ["run_id", "status"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How an agent's output becomes ``structuredContent``, which is an object: as it is, or under ``result``."""
+
+    wraps: bool
+    schema: Mapping[str, Json] | None
+
+
+def shape_of(output_schema: Mapping[str, Any]) -> Shape:
+    """The shape of an output schema. One that says nothing promises nothing: objects go as they are."""
+    if not output_schema:
+        return Shape(wraps=False, schema=None)
+    inner = dict(output_schema)
+    definitions = inner.pop("$defs", None)
+    root = inner
+    reference = inner.get("$ref")
+    if isinstance(reference, str) and definitions:
+        root = definitions.get(reference.removeprefix("#/$defs/"), inner)
+    wraps = root.get("type") != "object"
+    if wraps:
+        inner = {"type": "object", "properties": {"result": inner}, "required": ["result"]}
+    schema: dict[str, Json] = {"type": "object", "anyOf": [inner, _HANDLE_SCHEMA]}
+    if definitions:
+        schema["$defs"] = definitions
+    return Shape(wraps, schema)
+
+
+def tool(agent: Agent, version: str) -> dict[str, Json]:
+    """An agent as a tool."""
+    described: dict[str, Json] = {
+        "name": agent.name,
+        "description": agent.description or agent.title,
+        "inputSchema": agent.input_schema,
+    }
+    if eras.has("titles", version):
+        described["title"] = agent.title
+    schema = shape_of(agent.output_schema).schema
+    if schema is not None and eras.has("structured", version):
+        described["outputSchema"] = schema
+    return described
+
+
+def call_result(view: RunView, shape: Shape, version: str, embed_limit: int) -> dict[str, Json]:
+    """The CallToolResult of a run that has ended. Artifacts up to ``embed_limit`` bytes are embedded, larger ones
+    linked."""
+    run = view.run
+    meta = {"dragoman/run": run.id, "dragoman/thread": run.thread_id}
+    if run.status is not RunStatus.SUCCEEDED:
+        return {"content": [{"type": "text", "text": _why(run)}], "isError": True, "_meta": meta}
+    output = run.output
+    text = output if isinstance(output, str) else dumps(output).decode()
+    content: list[Json] = [{"type": "text", "text": text}]
+    for artifact in view.artifacts:
+        content.append(artifacts.block(artifact, run.id, version, embed_limit))
+    result: dict[str, Json] = {"content": content, "isError": False, "_meta": meta}
+    if eras.has("structured", version):
+        result["structuredContent"] = output if isinstance(output, dict) and not shape.wraps else {"result": output}
+    return result
+
+
+def _why(run: Run) -> str:
+    if run.failure is None:
+        return f"The run was {run.status}."
+    if run.failure.kind is FailureKind.REJECTED:
+        return f"{run.agent} refused: {run.failure.message}"
+    return run.failure.message
+
+
+def stamp(result: Mapping[str, Json], modern: bool, server_info: Mapping[str, Json]) -> dict[str, Json]:
+    """A result with what the modern era wants on every one."""
+    if not modern:
+        return dict(result)
+    meta = {**result.get("_meta", {}), "io.modelcontextprotocol/serverInfo": server_info}
+    return {"resultType": "complete", **result, "_meta": meta}
+
+
+def error_result(text: str) -> dict[str, Json]:
+    """A CallToolResult that tells the model what went wrong."""
+    return {"content": [{"type": "text", "text": text}], "isError": True}
+
+
+def question(interrupt: Interrupt) -> dict[str, Json]:
+    """An open interrupt as told to a model."""
+    return {"key": interrupt.key, "message": interrupt.message, "schema": dict(interrupt.schema)}
+
+
+def run_summary(view: RunView) -> dict[str, Json]:
+    """A run as ``RUN_SCHEMA`` says."""
+    run = view.run
+    told: dict[str, Json] = {"run_id": run.id, "agent": run.agent, "status": str(run.status)}
+    if view.open_interrupts:
+        told["questions"] = [question(i) for i in view.open_interrupts]
+    if run.status is RunStatus.SUCCEEDED:
+        told["output"] = run.output
+    elif run.ended:
+        told["error"] = _why(run)
+    return told
+
+
+def handle_result(view: RunView, version: str, companions: bool) -> dict[str, Json]:
+    """The CallToolResult of a run that has not ended: says how it stands, and how to go on with it."""
+    run = view.run
+    lines = [_standing(view)]
+    for asked in view.open_interrupts:
+        lines.append(f"- {asked.key}: {asked.message} (answer: {dumps(dict(asked.schema)).decode()})")
+    if companions:
+        if view.open_interrupts:
+            lines.append("Ask the user, then call run_answer with the run_id and what they said; never decide it.")
+        lines.append(f'Call run_status with run_id "{run.id}" for the result, or run_cancel to stop it.')
+    lines.append("Do not call the tool again: that would start a second run.")
+    result: dict[str, Json] = {
+        "content": [{"type": "text", "text": "\n".join(lines)}],
+        "isError": False,
+        "_meta": {"dragoman/run": run.id, "dragoman/thread": run.thread_id},
+    }
+    if eras.has("structured", version):
+        result["structuredContent"] = run_summary(view)
+    return result
+
+
+def _standing(view: RunView) -> str:
+    run = view.run
+    if run.status is RunStatus.WAITING:
+        return f"The run {run.id} of {run.agent} waits for an answer."
+    if run.status is RunStatus.QUEUED:
+        return f"The run {run.id} of {run.agent} is queued and will go on by itself."
+    return f"The run {run.id} of {run.agent} is still at work and goes on by itself."
+
+
+def task(run: Run, poll_interval_ms: int, message: str | None = None) -> dict[str, Json]:
+    """A run as a Task (tasks extension, "Tasks")."""
+    told: dict[str, Json] = {
+        "taskId": run.id,
+        "status": TASK_STATUS[run.status],
+        "createdAt": _time(run.created_at),
+        "lastUpdatedAt": _time(run.updated_at),
+        "ttlMs": None,
+        "pollIntervalMs": poll_interval_ms,
+    }
+    if message:
+        told["statusMessage"] = message
+    return told
+
+
+def status_message(view: RunView) -> str:
+    """How a run stands, in a line."""
+    run = view.run
+    if run.status is RunStatus.WAITING:
+        return "Waits for an answer: " + " / ".join(i.message for i in view.open_interrupts)
+    if run.status is RunStatus.QUEUED and run.wake_at is not None:
+        return "Asleep; it goes on by itself."
+    if run.ended and run.status is not RunStatus.SUCCEEDED:
+        return _why(run)
+    return ""
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

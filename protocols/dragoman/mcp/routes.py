@@ -1,0 +1,218 @@
+"""MCP over HTTP: one path, both eras.
+
+A pure ASGI endpoint: it checks Host, Origin, headers and session, parses the body once, hands the message to the
+kernel and writes the response. It decides the era by the message (``_meta``) and holds the headers against it.
+Authentication, the limit of a body and everything else that is not MCP's come before it; the caller is
+``scope["dragoman.principal"]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from dragoman.engine import Engine
+from dragoman.mcp import eras, headers
+from dragoman.mcp.call import Peer, Session
+from dragoman.mcp.errors import HTTP_STATUS, INVALID_REQUEST, ProtocolError, version_unsupported
+from dragoman.mcp.guard import Guard
+from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
+from dragoman.mcp.kernel import Answer, Kernel, declared_version, without_meta
+from dragoman.mcp.sessions import Sessions
+from dragoman.mcp.settings import McpSettings
+from dragoman.mcp.sse import HttpChannel, idle_stream
+from dragoman.memory.model import Principal
+
+__all__ = ["McpEndpoint", "routes"]
+
+_JSON: Final = (b"content-type", b"application/json")
+_SESSION: Final = b"mcp-session-id"
+_WITHOUT_HEADER: Final = "2025-03-26"
+"""What a request of the older era without session and without version header speaks ("Protocol Version Header")."""
+
+
+def routes(engine: Engine, settings: McpSettings) -> list[BaseRoute]:
+    """The face's routes: one, at ``settings.path``."""
+    return [Route(settings.path, McpEndpoint(engine, settings), methods=["GET", "POST", "DELETE"], name="mcp")]
+
+
+class _Refused(Exception):
+    """An HTTP status with a JSON-RPC error that says why."""
+
+    def __init__(self, status: int, error: ProtocolError, extra: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self.status = status
+        self.error = error
+        self.extra = extra
+
+
+def _refused(status: int, why: str, *extra: tuple[bytes, bytes]) -> _Refused:
+    return _Refused(status, ProtocolError(INVALID_REQUEST, why), extra)
+
+
+class McpEndpoint:
+    """The MCP endpoint."""
+
+    def __init__(self, engine: Engine, settings: McpSettings) -> None:
+        self._settings = settings
+        self._kernel = Kernel(engine, settings)
+        self._guard = Guard(settings)
+        self._sessions = Sessions(self._kernel.sealer, settings.session_ttl)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            given = headers.collect(scope["headers"])
+            refusal = self._guard.refusal(given)
+            if refusal is not None:
+                raise _refused(*refusal)
+            principal: Principal = scope["dragoman.principal"]
+            if scope["method"] == "POST":
+                await self._post(principal, given, receive, send)
+            elif scope["method"] == "DELETE":
+                await self._delete(principal, given, send)
+            else:
+                await self._get(principal, given, receive, send)
+        except ProtocolError as error:
+            await _respond(send, 400, error_bytes(error))
+        except _Refused as refused:
+            await _respond(send, refused.status, error_bytes(refused.error), *refused.extra)
+
+    # -- POST ---------------------------------------------------------------------------------------------------------
+    async def _post(self, principal: Principal, given: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        if not given.get(b"content-type", b"").lower().startswith(b"application/json"):
+            raise _refused(415, "The body must be application/json.")
+        message = parse(await self._body(given, receive))
+        if isinstance(message, Request):
+            peer, modern = self._peer_of(principal, given, message)
+            await self._request(peer, modern, message, given, receive, send)
+            return
+        await self._one_way(principal, given, message)
+        await _respond(send, 202, b"")
+
+    async def _body(self, given: Mapping[bytes, bytes], receive: Receive) -> bytes:
+        most = self._settings.max_message
+        told = given.get(b"content-length", b"")
+        if told.isdigit() and int(told) > most:
+            raise _refused(413, f"The message has {int(told)} bytes; {most} are the most that is taken.")
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+        chunks, size = [body], len(body)
+        while message.get("more_body"):
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise _refused(400, "The connection closed within the body.")
+            chunks.append(message.get("body", b""))
+            size += len(chunks[-1])
+            if size > most:
+                raise _refused(413, f"The message has more than {most} bytes.")
+        return b"".join(chunks)
+
+    def _peer_of(self, principal: Principal, given: Mapping[bytes, bytes], request: Request) -> tuple[Peer, bool]:
+        """Who sends a request, and whether it is of the modern era; its headers fit it."""
+        version: Any = declared_version(request)
+        told = given.get(headers.VERSION)
+        try:
+            if version is not None:
+                if isinstance(version, str):
+                    headers.check(given, request, version)
+                return Peer(principal), True
+            if told is not None and told.decode("latin-1") in eras.MODERN and request.method != "initialize":
+                raise without_meta(request.method)
+            return self._older(principal, given, request.method == "initialize"), False
+        except ProtocolError as error:
+            error.id = request.id
+            raise
+
+    def _older(self, principal: Principal, given: Mapping[bytes, bytes], opens: bool) -> Peer:
+        """A peer of the older era. One without a session is served without what a session would tell."""
+        token = given.get(_SESSION)
+        if token is not None and not opens:
+            session = self._sessions.find(principal, token.decode("latin-1"))
+            if session is None:
+                raise _refused(404, "No such session; begin again with initialize.")
+            return Peer(principal, session, withdraws=session.id)
+        told = given.get(headers.VERSION, _WITHOUT_HEADER.encode()).decode("latin-1")
+        if told not in eras.OLDER and not opens:
+            raise version_unsupported(told)
+        return Peer(principal, version=told if told in eras.OLDER else eras.LATEST_OLDER)
+
+    async def _request(
+        self,
+        peer: Peer,
+        modern: bool,
+        request: Request,
+        given: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        streams = b"text/event-stream" in given.get(b"accept", b"")
+        channel = HttpChannel(receive, send, streams, self._settings.keepalive)
+        try:
+            answer = await self._kernel.request(peer, request, channel)
+            await self._answer(channel, answer, modern, peer.principal, send)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not channel.gone or task is None:
+                raise
+            task.uncancel()  # the client has gone: this request is over, and its run goes on
+        finally:
+            channel.stop()
+
+    async def _answer(
+        self, channel: HttpChannel, answer: Answer | None, modern: bool, principal: Principal, send: Send
+    ) -> None:
+        if answer is None:  # taken back: a response without a message
+            await channel.open()
+        if channel.opened:
+            await channel.close(None if answer is None else answer.body)
+        elif answer is None:
+            await _respond(send, 202, b"")
+        else:
+            status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
+            extra = () if answer.session is None else (self._session_header(principal, answer.session),)
+            await _respond(send, status, answer.body, *extra)
+
+    def _session_header(self, principal: Principal, session: Session) -> tuple[bytes, bytes]:
+        return _SESSION, self._sessions.seal(principal, session).encode()
+
+    async def _one_way(self, principal: Principal, given: Mapping[bytes, bytes], message: Message) -> None:
+        if given.get(headers.VERSION, b"").decode("latin-1") in eras.MODERN:
+            if isinstance(message, Reply):
+                raise _refused(400, "There are no requests of the server to reply to in this version.")
+            return  # this version has no notification of clients over HTTP
+        peer = self._older(principal, given, False)
+        if isinstance(message, Notification):
+            await self._kernel.notify(peer, message)
+        elif isinstance(message, Reply):
+            await self._kernel.reply(peer, message)
+
+    # -- GET and DELETE, of the older era -----------------------------------------------------------------------------
+    async def _get(self, principal: Principal, given: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
+        """The stream for messages outside of a request. There are none; it is kept alive as long as the client
+        wants."""
+        if _SESSION not in given or b"text/event-stream" not in given.get(b"accept", b""):
+            raise _refused(405, "GET opens the event stream of a session; requests are POSTed.", (b"allow", b"POST"))
+        self._older(principal, given, False)
+        await idle_stream(receive, send, self._settings.keepalive)
+
+    async def _delete(self, principal: Principal, given: Mapping[bytes, bytes], send: Send) -> None:
+        if _SESSION not in given:
+            raise _refused(405, "DELETE ends a session, and none was named.", (b"allow", b"POST"))
+        session = self._older(principal, given, False).session
+        if session is not None:
+            self._sessions.end(session)
+        await _respond(send, 204, b"")
+
+
+async def _respond(send: Send, status: int, body: bytes, *extra: tuple[bytes, bytes]) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    told = [_JSON, length, *extra] if body else [length, *extra]
+    if status == 204:
+        told = list(extra)
+    await send({"type": "http.response.start", "status": status, "headers": told})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,51 @@
+"""How the MCP face behaves: values alone, read from no file and no environment; the app composes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["McpSettings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpSettings:
+    """Settings of the face. Times are seconds unless their name says otherwise.
+
+    ``state_key`` (32 bytes or more, from ``dragoman.mcp.sealed.load_key`` or the app's own settings) seals session
+    ids and ``requestState``; replicas share it, and it outlives a restart. ``inline_wait`` is how long a call is
+    waited for before it becomes a task (for clients that declare tasks) or its HTTP response becomes an event stream.
+    ``call_wait`` is how long a plain call is waited for before it is answered with a run handle: clients give up at
+    60 s. ``elicit_wait`` replaces it while the client has a question of the run before a person. ``state_ttl`` and
+    ``session_ttl`` bound how long a ``requestState`` and a session id are good for. ``list_ttl_ms`` tells clients how
+    long they may keep lists. ``max_message`` bounds a message in bytes. ``allowed_hosts`` are names that the ``Host``
+    header may have, without port; ``allowed_origins`` are whole origins allowed beside those whose host is an allowed
+    host. ``"*"`` in either allows all. ``companions`` lists the tools ``run_status``, ``run_answer`` and
+    ``run_cancel``. ``version`` None is the installed distribution's.
+    """
+
+    state_key: bytes
+    path: str = "/mcp"
+    name: str = "dragoman"
+    title: str = "Dragoman"
+    version: str | None = None
+    instructions: str = ""
+    inline_wait: float = 0.5
+    call_wait: float = 55.0
+    elicit_wait: float = 300.0
+    keepalive: float = 15.0
+    poll_interval_ms: int = 1000
+    list_ttl_ms: int = 60_000
+    page_size: int = 100
+    state_ttl: float = 86_400.0
+    session_ttl: float = 7 * 86_400.0
+    max_message: int = 4 * 1024 * 1024
+    embed_limit: int = 256 * 1024
+    companions: bool = True
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    allowed_origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.state_key) < 32:
+            raise ValueError(f"state_key needs 32 bytes or more, not {len(self.state_key)}.")
+        if not self.path.startswith("/"):
+            raise ValueError(f"path begins with a slash: {self.path!r} does not.")

@@ -1,0 +1,107 @@
+"""The response of one POST: JSON where the answer comes at once, an event stream where something precedes it.
+
+A pure ASGI sender. It watches the connection only once the stream is open: a client that goes away then ends the
+request (the coroutine is cancelled), and never a run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.types import Receive, Send
+
+from dragoman.memory.codec import dumps
+from dragoman.memory.model import Json
+
+__all__ = ["HttpChannel", "idle_stream"]
+
+_HEADERS: Final = [
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+_COMMENT: Final = b": \n\n"
+
+
+class HttpChannel:
+    """Sends what precedes a response; opens the stream when there is something, or when the wait gets long."""
+
+    __slots__ = ("_keepalive", "_owner", "_receive", "_send", "_watch", "gone", "opened", "streams")
+
+    def __init__(self, receive: Receive, send: Send, streams: bool, keepalive: float) -> None:
+        self.streams = streams
+        self.opened = False
+        self.gone = False
+        self._receive = receive
+        self._send = send
+        self._keepalive = keepalive
+        self._owner: asyncio.Task[Any] | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Begin the stream; does nothing for a client that takes JSON alone."""
+        if not self.streams or self.opened:
+            return
+        self.opened = True
+        await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        await self._write(_COMMENT)
+        self._owner = asyncio.current_task()
+        self._watch = asyncio.create_task(self._attend())
+
+    async def send(self, message: Mapping[str, Json]) -> None:
+        """Send a notification or request as an event."""
+        if self.streams:
+            await self.open()
+            await self._event(dumps(message))
+
+    async def close(self, body: bytes | None) -> None:
+        """End the stream with the response, or with none."""
+        self.stop()
+        if body is not None:
+            await self._event(body)
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def stop(self) -> None:
+        """Attend to the connection no more."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+
+    async def _event(self, data: bytes) -> None:
+        await self._write(b"event: message\ndata: " + data + b"\n\n")
+
+    async def _write(self, chunk: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
+
+    async def _attend(self) -> None:
+        """Keep the stream alive, and end the request when the client has gone."""
+        await _keep_alive(self._receive, self._send, self._keepalive)
+        self.gone = True
+        if self._owner is not None:
+            self._owner.cancel()
+
+
+async def idle_stream(receive: Receive, send: Send, keepalive: float) -> None:
+    """A stream on which nothing is sent, alive as long as the client wants it."""
+    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+    await _keep_alive(receive, send, keepalive)
+
+
+async def _keep_alive(receive: Receive, send: Send, keepalive: float) -> None:
+    """Send a comment every ``keepalive`` seconds until the client has gone."""
+    left = asyncio.create_task(_disconnected(receive))
+    try:
+        while not (await asyncio.wait([left], timeout=keepalive))[0]:
+            await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+    finally:
+        left.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
