@@ -22,6 +22,7 @@ from dragoman.memory.errors import LeaseLost
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Change, Lease
 from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
+from dragoman.telemetry.context import bind_run
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -83,6 +84,7 @@ class Activation:
     # -- driving ------------------------------------------------------------------------------------------------------
     async def drive(self) -> Run | None:
         """Drive to the end of this activation; the run as it is then, or None when the lease was lost on the way."""
+        bind_run(self.run.id)
         try:
             try:
                 change = await self._outcome()
