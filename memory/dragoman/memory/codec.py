@@ -59,7 +59,7 @@ def _deeper_than(value: Any, limit: int) -> bool:
 
 
 def _children(item: Any) -> Iterable[Any]:
-    kind: type = type(item)
+    kind = cast("type[Any]", type(item))
     if kind is dict:
         return cast("dict[str, Any]", item).values()
     return cast("list[Any]", item) if kind is list else ()

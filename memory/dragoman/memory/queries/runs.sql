@@ -1,0 +1,170 @@
+-- Runs: opening, leases, status changes, lists. Status changes go through model.check_transition before they come here.
+
+-- :name run_columns
+-- In the order of the fields of model.Run.
+tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, input, message, output, failure, subject,
+attempt, crashes, started_at, ended_at, wake_at, cancel_requested, parent_run_id, metadata, ordinal, interrupts, artifacts,
+emitted, base_checkpoint
+
+-- :name run_state
+-- The columns of a run and what only the ledger knows of it.
+{run_columns}, steps, rollback, woken, cancel_reason
+
+-- :name is_active
+-- Spelled as in the index runs_active, which is used only for a condition that repeats its own.
+status IN ('queued', 'running', 'waiting')
+
+-- :name run_by_id
+-- tenant, id
+SELECT {run_columns} FROM runs WHERE tenant = ? AND id = ?;
+
+-- :name run_state_by_id
+-- tenant, id
+SELECT {run_state} FROM runs WHERE tenant = ? AND id = ?;
+
+-- :name run_by_idempotency_key
+-- tenant, idempotency_key
+SELECT {run_columns} FROM runs WHERE tenant = ? AND idempotency_key = ?;
+
+-- :name run_under_lease
+-- The fence: a row only while this attempt of this worker is the run's.
+-- tenant, id, attempt, lease_owner
+SELECT {run_state} FROM runs
+WHERE tenant = ? AND id = ? AND status = 'running' AND attempt = ? AND lease_owner = ?;
+
+-- :name insert_run
+-- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
+-- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, steps, interrupts, metadata, input,
+-- message
+INSERT INTO runs (
+    tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
+    parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, steps, interrupts, metadata,
+    input, message, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
+
+-- :name active_runs_of_thread
+-- Oldest first. tenant, thread_id
+SELECT {run_state} FROM runs WHERE tenant = ? AND thread_id = ? AND {is_active} ORDER BY ordinal;
+
+-- :name other_active_statuses
+-- tenant, thread_id, ordinal
+SELECT status FROM runs WHERE tenant = ? AND thread_id = ? AND {is_active} AND ordinal <> ?;
+
+-- :name count_due
+-- How many runs are queued and due, counted up to a limit. now, limit
+SELECT count(*) FROM (SELECT 1 FROM runs
+    WHERE status = 'queued' AND (wake_at IS NULL OR wake_at <= ?) LIMIT ?);
+
+-- :name promote_due
+-- Sleepers whose time has come join the queue in the order of their submission. now
+UPDATE runs SET wake_at = NULL WHERE status = 'queued' AND wake_at IS NOT NULL AND wake_at <= ?;
+
+-- :name claimable
+-- Due runs, oldest first, whose thread has no running run and no older queued one. limit
+SELECT ordinal, tenant, thread_id FROM runs AS r
+WHERE status = 'queued' AND wake_at IS NULL
+  AND NOT EXISTS (
+    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id
+      AND o.status IN ('queued', 'running', 'waiting')
+      AND (o.status = 'running' OR (o.status = 'queued' AND o.ordinal < r.ordinal)))
+ORDER BY wake_at, ordinal LIMIT ?;
+
+-- :name claim_run
+-- now, worker, lease_until, the thread's checkpoint, ordinal
+UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = ?1, started_at = coalesce(started_at, ?1),
+    lease_owner = ?2, lease_until = ?3, woken = 0, wake_at = NULL,
+    base_checkpoint = CASE attempt WHEN 0 THEN ?4 ELSE base_checkpoint END
+WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_columns};
+
+-- :name renew_leases
+-- lease_until, worker, JSON array of run ids
+UPDATE runs SET lease_until = ? WHERE status = 'running' AND lease_owner = ?
+  AND id IN (SELECT value FROM json_each(?)) RETURNING id, cancel_requested;
+
+-- :name expire_leases
+UPDATE runs SET lease_until = 0 WHERE status = 'running';
+
+-- :name runs_with_overdue_lease
+-- now, limit
+SELECT {run_state} FROM runs WHERE status = 'running' AND lease_until <= ? LIMIT ?;
+
+-- :name runs_with_expired_interrupt
+-- now, limit
+SELECT {run_state} FROM runs WHERE status = 'waiting' AND wake_at IS NOT NULL AND wake_at <= ? LIMIT ?;
+
+-- :name next_due
+-- The earliest wake-up, expiry of an interrupt, and end of a lease.
+SELECT min(at) FROM (
+    SELECT min(wake_at) AS at FROM runs WHERE status = 'queued' AND wake_at IS NOT NULL
+    UNION ALL SELECT min(wake_at) FROM runs WHERE status = 'waiting' AND wake_at IS NOT NULL
+    UNION ALL SELECT min(lease_until) FROM runs WHERE status = 'running');
+
+-- :name note_progress
+-- updated_at, crashes, input, steps, interrupts, artifacts, emitted, ordinal
+UPDATE runs SET updated_at = ?, crashes = ?, input = ?, steps = ?, interrupts = ?, artifacts = ?, emitted = ?
+WHERE ordinal = ?;
+
+-- :name change_status
+-- Ends the lease: no status but running has one. woken is consumed.
+-- status, updated_at, output, failure, crashes, ended_at, wake_at, input, steps, interrupts, artifacts, emitted, ordinal
+UPDATE runs SET status = ?, updated_at = ?, output = ?, failure = ?, crashes = ?, ended_at = ?, wake_at = ?,
+    input = ?, steps = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0
+WHERE ordinal = ?;
+
+-- :name request_cancel
+-- reason, rollback, updated_at, ordinal
+UPDATE runs SET cancel_requested = 1, cancel_reason = ?, rollback = max(rollback, ?), updated_at = ?
+WHERE ordinal = ?;
+
+-- :name wake_run
+-- now, tenant, id
+UPDATE runs SET wake_at = ?1 WHERE tenant = ?2 AND id = ?3 AND status = 'queued' AND wake_at > ?1;
+
+-- :name note_child_settled
+-- tenant, id
+UPDATE runs SET woken = 1 WHERE tenant = ? AND id = ? AND status = 'running';
+
+-- :name delete_run
+-- tenant, id
+DELETE FROM runs WHERE tenant = ? AND id = ?;
+
+-- :name delete_runs_of_thread
+-- tenant, thread_id
+DELETE FROM runs WHERE tenant = ? AND thread_id = ?;
+
+-- :name last_ended_status
+-- tenant, thread_id
+SELECT status FROM runs WHERE tenant = ? AND thread_id = ? AND ended_at IS NOT NULL
+ORDER BY ended_at DESC, ordinal DESC LIMIT 1;
+
+-- :name count_interrupts
+-- number, ordinal
+UPDATE runs SET interrupts = ? WHERE ordinal = ?;
+
+-- Lists, newest first, before an ordinal. Each is one walk of one index; none has a limit, the reader stops when it has
+-- enough.
+
+-- :name runs_of_thread_before
+-- tenant, thread_id, before
+SELECT {run_columns} FROM runs INDEXED BY runs_by_thread
+WHERE tenant = ? AND thread_id = ? AND ordinal < ? ORDER BY ordinal DESC;
+
+-- :name active_runs_of_thread_before
+-- tenant, thread_id, before
+SELECT {run_columns} FROM runs INDEXED BY runs_active
+WHERE tenant = ? AND thread_id = ? AND ordinal < ? AND {is_active} ORDER BY ordinal DESC;
+
+-- :name runs_of_parent_before
+-- tenant, parent_run_id, before
+SELECT {run_columns} FROM runs INDEXED BY runs_by_parent
+WHERE tenant = ? AND parent_run_id = ? AND ordinal < ? ORDER BY ordinal DESC;
+
+-- :name runs_of_agent_before
+-- tenant, agent, before
+SELECT {run_columns} FROM runs INDEXED BY runs_by_agent
+WHERE tenant = ? AND agent = ? AND ordinal < ? ORDER BY ordinal DESC;
+
+-- :name runs_in_status_before
+-- tenant, status, before
+SELECT {run_columns} FROM runs INDEXED BY runs_by_status
+WHERE tenant = ? AND status = ? AND ordinal < ? ORDER BY ordinal DESC;

@@ -1,0 +1,77 @@
+-- Threads and their checkpoints. A thread's values are those of its newest checkpoint.
+
+-- :name insert_thread
+-- tenant, id, status, metadata, created_at, updated_at, last_seq, checkpoint
+INSERT INTO threads (tenant, id, status, metadata, created_at, updated_at, last_seq, checkpoint)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- :name thread_columns
+t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, t.last_seq, t.checkpoint, t.ordinal
+
+-- :name thread_with_values
+threads AS t LEFT JOIN checkpoints AS c ON c.tenant = t.tenant AND c.thread_id = t.id AND c.number = t.checkpoint
+
+-- :name thread_by_id
+-- tenant, id
+SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ? AND t.id = ?;
+
+-- :name thread_exists
+-- tenant, id
+SELECT 1 FROM threads WHERE tenant = ? AND id = ?;
+
+-- :name thread_head
+-- tenant, id
+SELECT last_seq, checkpoint, status FROM threads WHERE tenant = ? AND id = ?;
+
+-- :name move_thread
+-- last_seq, checkpoint, status, updated_at, tenant, id
+UPDATE threads SET last_seq = ?, checkpoint = ?, status = ?, updated_at = ? WHERE tenant = ? AND id = ?;
+
+-- :name set_thread_status
+-- status, tenant, id, status
+UPDATE threads SET status = ?1 WHERE tenant = ?2 AND id = ?3 AND status <> ?1;
+
+-- :name threads_newest
+-- Newest first, without a limit: the reader stops when it has enough. tenant
+SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ? ORDER BY t.ordinal DESC;
+
+-- :name threads_needing_attention
+-- By the index threads_attention, whose condition is repeated. tenant, status
+SELECT {thread_columns} FROM {thread_with_values}
+WHERE t.tenant = ? AND t.status IN ('interrupted', 'error') AND t.status = ? ORDER BY t.ordinal DESC;
+
+-- :name threads_busy
+-- Through their runs, of which few are active. tenant
+SELECT {thread_columns} FROM {thread_with_values}
+WHERE t.tenant = ?1 AND t.id IN (SELECT thread_id FROM runs WHERE tenant = ?1 AND {is_active})
+ORDER BY t.ordinal DESC;
+
+-- :name set_thread_metadata
+-- metadata, updated_at, tenant, id
+UPDATE threads SET metadata = ?, updated_at = ? WHERE tenant = ? AND id = ?;
+
+-- :name delete_thread
+-- tenant, id
+DELETE FROM threads WHERE tenant = ? AND id = ?;
+
+-- :name insert_checkpoint
+-- tenant, thread_id, number, run_id, step, created_at, content
+INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- :name checkpoint_content
+-- tenant, thread_id, number
+SELECT content FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number = ?;
+
+-- :name checkpoints_before
+-- Newest first. tenant, thread_id, before, limit
+SELECT thread_id, number, run_id, content, created_at, step FROM checkpoints
+WHERE tenant = ? AND thread_id = ? AND number < ? ORDER BY number DESC LIMIT ?;
+
+-- :name copy_checkpoints
+-- new thread_id, tenant, thread_id
+INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content)
+SELECT tenant, ?1, number, run_id, step, created_at, content FROM checkpoints WHERE tenant = ?2 AND thread_id = ?3;
+
+-- :name delete_checkpoints_of_thread
+-- tenant, thread_id
+DELETE FROM checkpoints WHERE tenant = ? AND thread_id = ?;

@@ -1,0 +1,148 @@
+"""The verb ``commit``: the only way in which a running run is written, whole and under its fence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dragoman.memory.codec import dumps
+from dragoman.memory.errors import Conflict, LeaseLost
+from dragoman.memory.ids import now_micros
+from dragoman.memory.ledger import Batch, Change, Committed, Lease, NewArtifact, NewStep
+from dragoman.memory.model import Json, RunStatus, StepStatus, check_transition
+from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional
+from dragoman.memory.sqlite.thread_log import ThreadLog, merged
+from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue, store
+from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.statements import SQL
+
+__all__ = ["commit"]
+
+_UNDER_LEASE = SQL["run_under_lease"]
+_NOTE_PROGRESS = SQL["note_progress"]
+_STARTED_STEP = SQL["insert_started_step"]
+_FINAL_STEP = SQL["insert_final_step"]
+_REPLACE_ARTIFACT = SQL["replace_artifact"]
+_INSERT_ARTIFACT = SQL["insert_artifact"]
+_STATUSES = SQL["interrupt_statuses_of_run"]
+
+
+def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
+    """See ``Ledger.commit``. The batch's own events come first, then artifacts, steps, values and the status."""
+    found = tx.execute(_UNDER_LEASE, (lease.tenant, lease.run_id, lease.attempt, lease.worker)).fetchone()
+    if found is None:
+        raise LeaseLost
+    now = now_micros()
+    row = RunRow(*found)
+    log = ThreadLog.of_run(tx, row.tenant, row.thread_id)
+    for event in batch.events:
+        log.add(row.id, event.type, event.data)
+    if batch.deltas_only and batch.change is None:
+        return Committed(row.run(), log.flush(now))
+    row.updated_at = now
+    row.emitted += batch.emitted
+    if batch.input is not None:
+        row.input = dump_optional(batch.input)
+    for artifact in batch.artifacts:
+        _keep_artifact(tx, row, log, artifact, now)
+    if batch.interrupts:
+        known: dict[str, str] = dict(tx.execute(_STATUSES, (row.tenant, row.id)).fetchall()) if row.interrupts else {}
+        for interrupt in batch.interrupts:
+            open_interrupt(tx, row, interrupt, known, now)
+    has_values = batch.values is not None or len(batch.messages) > 0
+    if batch.steps:
+        _journal(tx, row, log, batch.steps, log.checkpoint + has_values, now)
+    if has_values:
+        _save_values(row, log, batch, now)
+    if batch.change is None:
+        _note_progress(tx, row)
+    else:
+        _change(tx, row, log, batch, batch.change, now)
+        store(tx, row, log)
+    return Committed(row.run(), log.flush(now))
+
+
+def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, now: int) -> None:
+    values = (artifact.name, artifact.mime_type, now, artifact.data, row.tenant, row.id, artifact.id)
+    if not row.artifacts or tx.execute(_REPLACE_ARTIFACT, values).rowcount == 0:
+        tx.execute(_INSERT_ARTIFACT, values)
+        row.artifacts += 1
+    log.add(
+        row.id,
+        "artifact",
+        {"id": artifact.id, "name": artifact.name, "mime_type": artifact.mime_type, "size": len(artifact.data)},
+    )
+
+
+def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], checkpoint: int, now: int) -> None:
+    for step in steps:
+        if step.status is StepStatus.STARTED:
+            cursor = tx.execute(_STARTED_STEP, (row.tenant, row.id, step.key, step.digest, now))
+        else:
+            row.crashes = 0
+            row.steps += 1
+            cursor = tx.execute(
+                _FINAL_STEP,
+                (
+                    row.tenant,
+                    row.id,
+                    step.key,
+                    step.status,
+                    step.digest,
+                    row.steps,
+                    checkpoint,
+                    now,
+                    dumps(step.result),
+                    dump_failure(step.failure),
+                ),
+            )
+            _add_step_event(row, log, step)
+        if cursor.rowcount != 1:
+            raise Conflict(f"The step {step.key!r} is final already.")
+
+
+def _add_step_event(row: RunRow, log: ThreadLog, step: NewStep) -> None:
+    if step.status is StepStatus.FINISHED:
+        log.add(row.id, "step.finished", {"step": step.key, "result": step.result})
+    else:
+        failure = step.failure
+        type_, message = (failure.type, failure.message) if failure else ("", "")
+        log.add(row.id, "step.failed", {"step": step.key, "type": type_, "message": message})
+
+
+def _save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> None:
+    old = log.values()
+    step = next((step.key for step in reversed(batch.steps) if step.status is not StepStatus.STARTED), None)
+    log.save_values(merged(old, batch.values, batch.messages), now, row.id, step)
+    # The appended messages alone: the whole list in each event would grow the log with the square of a conversation.
+    data: dict[str, Json] = {"values": dict(batch.values or {}), "checkpoint": log.checkpoint}
+    if batch.messages:
+        data["messages"] = list(batch.messages)
+    log.add(row.id, "values", data)
+
+
+def _note_progress(tx: Tx, row: RunRow) -> None:
+    tx.execute(
+        _NOTE_PROGRESS,
+        (row.updated_at, row.crashes, row.input, row.steps, row.interrupts, row.artifacts, row.emitted, row.ordinal),
+    )
+
+
+def _change(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, change: Change, now: int) -> None:
+    check_transition(RunStatus.RUNNING, change.status)
+    pausing = change.status in (RunStatus.WAITING, RunStatus.QUEUED)
+    if change.status is RunStatus.CANCELLED or (pausing and row.cancel_requested):
+        # A run that was asked to cancel ends where it would pause: its worker may not have heard of it.
+        reason = row.cancel_reason or (change.failure.message if change.failure else "")
+        end(tx, row, log, now, RunStatus.CANCELLED, output=change.output, reason=reason)
+    elif change.status is RunStatus.WAITING:
+        park(tx, row, log, now, [interrupt.key for interrupt in batch.interrupts])
+    elif change.status is RunStatus.QUEUED:
+        _sleep(row, log, change.wake_at, now)
+    else:
+        end(tx, row, log, now, change.status, output=change.output, failure=change.failure)
+
+
+def _sleep(row: RunRow, log: ThreadLog, wake_at: int | None, now: int) -> None:
+    if wake_at is not None:
+        log.add(row.id, "run.asleep", {"wake_at": wake_at})
+    requeue(row, now, None if row.woken else wake_at)

@@ -1,0 +1,91 @@
+"""API keys. ``SqliteKeys`` edits them from the command line, also while a server has the ledger open.
+
+It needs no lock file: each of its calls is one short transaction on a connection of its own, which waits its turn.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from dragoman.memory.codec import dumps
+from dragoman.memory.ids import now_micros
+from dragoman.memory.model import ApiKey
+from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.rows import key_of
+from dragoman.memory.statements import SQL
+
+__all__ = ["Executes", "SqliteKeys", "add_key", "read_key", "read_keys", "revoke_key"]
+
+T = TypeVar("T")
+
+_INSERT = SQL["insert_key"]
+_BY_HASH = SQL["key_by_hash"]
+_ALL = SQL["all_keys"]
+_OF_TENANT = SQL["keys_of_tenant"]
+_REVOKE = SQL["revoke_key"]
+
+
+class Executes(Protocol):
+    """A connection, or a transaction of the writer."""
+
+    @property
+    def execute(self) -> Callable[..., sqlite3.Cursor]:
+        """Run one statement."""
+        ...
+
+
+def add_key(db: Executes, key: ApiKey, secret_hash: bytes) -> None:
+    """See ``Ledger.add_key``."""
+    scopes = dumps(sorted(key.scopes))
+    db.execute(_INSERT, (key.id, key.tenant, key.subject, scopes, key.created_at, key.revoked_at, secret_hash))
+
+
+def revoke_key(db: Executes, key_id: str) -> bool:
+    """See ``Ledger.revoke_key``."""
+    return db.execute(_REVOKE, (now_micros(), key_id)).rowcount == 1
+
+
+def read_key(db: Executes, secret_hash: bytes) -> ApiKey | None:
+    """See ``Ledger.find_key``."""
+    row = db.execute(_BY_HASH, (secret_hash,)).fetchone()
+    return None if row is None else key_of(row)
+
+
+def read_keys(db: Executes, tenant: str | None) -> Sequence[ApiKey]:
+    """See ``Ledger.keys``."""
+    rows = db.execute(_ALL) if tenant is None else db.execute(_OF_TENANT, (tenant,))
+    return [key_of(row) for row in rows]
+
+
+class SqliteKeys:
+    """The keys of the ledger at ``path``; the file is made when it is not there. Blocks: not for the event loop."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+
+    def add_key(self, key: ApiKey, secret_hash: bytes) -> None:
+        """Keep a new key by the SHA-256 of its secret. Raises ``Conflict`` for an id or a secret that is there."""
+        self._transact(lambda db: add_key(db, key, secret_hash))
+
+    def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
+        """All keys, revoked ones too, oldest first."""
+        return self._transact(lambda db: read_keys(db, tenant))
+
+    def revoke_key(self, key_id: str) -> bool:
+        """Revoke; whether it was there and valid."""
+        return self._transact(lambda db: revoke_key(db, key_id))
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with closing(connect_writer(self._path)) as db:
+            try:
+                migrate(db)
+                db.execute("BEGIN IMMEDIATE")
+                result = work(db)
+                db.execute("COMMIT")
+                return result
+            except sqlite3.Error as error:
+                raise translated(error) from error

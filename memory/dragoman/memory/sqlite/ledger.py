@@ -1,0 +1,309 @@
+"""``SqliteLedger``: the ledger in one SQLite file. Names the verbs; what each does is in the modules beside this one.
+
+Not for several processes: a lock file keeps a second one out. Below: the writer's thread and the readers. Above: the
+engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted, ThreadFilter
+from dragoman.memory.model import (
+    ApiKey,
+    Checkpoint,
+    Event,
+    Json,
+    Page,
+    Run,
+    RunView,
+    Step,
+    StoreItem,
+    Thread,
+)
+from dragoman.memory.sqlite import claim, commit, fork, keys, listing, reading, signals, store_items, submit, threads
+from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.lockfile import LockFile
+from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.writer import Writer
+
+__all__ = ["SqliteLedger"]
+
+# Up to this many events are read on the loop's thread (about 100 µs); a longer answer is read in the reader's.
+_FEW_EVENTS = 32
+
+
+class SqliteLedger:
+    """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
+
+    ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
+    them.
+    """
+
+    def __init__(self, path: str | Path, *, fsync_deltas: bool = False) -> None:
+        self._path = Path(path)
+        self._fsync_deltas = fsync_deltas
+        self._lock = LockFile(self._path)
+        self._opened: tuple[Writer, Reader] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """See ``Ledger.open``. All leases end: their holders went with the last process."""
+        if self._opened is not None:
+            return
+        await asyncio.to_thread(self._lock.acquire)
+        try:
+            db = await asyncio.to_thread(_open, self._path)
+            reader = Reader(self._path)
+        except BaseException:
+            self._lock.release()
+            raise
+        writer = Writer(db)
+        writer.start()
+        self._opened = writer, reader
+        await writer.run(claim.expire_leases)
+
+    async def close(self) -> None:
+        """See ``Ledger.close``."""
+        if self._opened is None:
+            return
+        (writer, reader), self._opened = self._opened, None
+        await asyncio.shield(asyncio.ensure_future(self._close(writer, reader)))
+
+    async def _close(self, writer: Writer, reader: Reader) -> None:
+        # The reader first: SQLite folds the WAL into the file when the last connection, the writer's, is closed.
+        await reader.close()
+        await writer.close()
+        self._lock.release()
+
+    def set_url(self, url: str) -> None:
+        """Write where this process serves into the lock file, for ``read_lock`` in other processes."""
+        self._lock.set_url(url)
+
+    async def ping(self) -> None:
+        """See ``Ledger.ping``."""
+        if not self._writer.alive:
+            raise LedgerBusy("The ledger's writer has stopped.")
+        self._reader.here(reading.ping)
+
+    @property
+    def _writer(self) -> Writer:
+        if self._opened is None:
+            raise LedgerBusy("The ledger is closed.")
+        return self._opened[0]
+
+    @property
+    def _reader(self) -> Reader:
+        if self._opened is None:
+            raise LedgerBusy("The ledger is closed.")
+        return self._opened[1]
+
+    # -- runs: the write path -----------------------------------------------------------------------------------------
+
+    async def submit(self, submission: Submission, claim_for: str | None = None, lease_s: float = 30.0) -> Submitted:
+        """See ``Ledger.submit``."""
+        return await self._writer.run(submit.submit, submission, claim_for, lease_s)
+
+    async def claim(
+        self, worker: str, limit: int, lease_s: float = 30.0
+    ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
+        """See ``Ledger.claim``."""
+        return await self._writer.run(claim.claim, worker, limit, lease_s)
+
+    async def renew(self, worker: str, held: Iterable[str], lease_s: float = 30.0) -> Renewed:
+        """See ``Ledger.renew``."""
+        # A lease does not outlive the process, so that it need not outlive the power either.
+        return await self._writer.run_relaxed(claim.renew, worker, list(held), lease_s)
+
+    async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
+        """See ``Ledger.sweep``."""
+        return await self._writer.run(claim.sweep, max_crashes)
+
+    async def commit(self, lease: Lease, batch: Batch) -> Committed:
+        """See ``Ledger.commit``."""
+        if batch.deltas_only and not self._fsync_deltas:
+            return await self._writer.run_relaxed(commit.commit, lease, batch)
+        return await self._writer.run(commit.commit, lease, batch)
+
+    async def cancel(self, tenant: str, run_id: str, reason: str = "") -> tuple[Run, tuple[Event, ...]]:
+        """See ``Ledger.cancel``."""
+        return await self._writer.run(signals.cancel, tenant, run_id, reason)
+
+    async def answer(
+        self, tenant: str, run_id: str, answers: Mapping[str, Json], by: str
+    ) -> tuple[Run, tuple[Event, ...]]:
+        """See ``Ledger.answer``."""
+        return await self._writer.run(signals.answer, tenant, run_id, answers, by)
+
+    async def wake(self, tenant: str, run_id: str) -> None:
+        """See ``Ledger.wake``."""
+        await self._writer.run(signals.wake, tenant, run_id)
+
+    async def fork(
+        self, tenant: str, run_id: str, at_step: int, new_run_id: str, patch: Mapping[str, Json] | None = None
+    ) -> Submitted:
+        """See ``Ledger.fork``."""
+        return await self._writer.run(fork.fork, tenant, run_id, at_step, new_run_id, patch)
+
+    async def delete_run(self, tenant: str, run_id: str) -> None:
+        """See ``Ledger.delete_run``."""
+        await self._writer.run(signals.delete_run, tenant, run_id)
+
+    # -- runs: reading ------------------------------------------------------------------------------------------------
+
+    async def load(self, tenant: str, run_id: str) -> RunView:
+        """See ``Ledger.load``."""
+        run = self._reader.here(reading.read_run, tenant, run_id)
+        if run.artifacts:
+            return await self._reader.apart(reading.read_view, tenant, run_id)
+        return self._reader.here(reading.read_view, tenant, run_id) if run.interrupts else RunView(run)
+
+    async def journal(self, tenant: str, run_id: str) -> Mapping[str, Step]:
+        """See ``Ledger.journal``."""
+        return await self._reader.apart(reading.read_journal, tenant, run_id)
+
+    async def runs(self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunView]:
+        """See ``Ledger.runs``."""
+        return await self._reader.apart(listing.read_runs, tenant, where, limit, cursor)
+
+    async def events(
+        self, tenant: str, thread_id: str, after: int = 0, limit: int = 1000, run_id: str | None = None
+    ) -> Sequence[Event]:
+        """See ``Ledger.events``."""
+        if run_id is not None:
+            return await self._reader.apart(reading.read_events, tenant, thread_id, after, limit, run_id)
+        few = self._reader.here(reading.read_events, tenant, thread_id, after, min(limit, _FEW_EVENTS), None)
+        if len(few) < _FEW_EVENTS or limit <= _FEW_EVENTS:
+            return few
+        rest = limit - len(few)
+        return few + await self._reader.apart(reading.read_events, tenant, thread_id, few[-1].seq, rest, None)
+
+    async def next_due(self) -> int | None:
+        """See ``Ledger.next_due``."""
+        return self._reader.here(reading.read_next_due)
+
+    async def queue_depth(self) -> int:
+        """See ``Ledger.queue_depth``."""
+        return self._reader.here(reading.read_depth)
+
+    # -- threads ------------------------------------------------------------------------------------------------------
+
+    async def create_thread(
+        self,
+        tenant: str,
+        thread_id: str | None,
+        metadata: Mapping[str, Json],
+        values: Mapping[str, Json] | None = None,
+        *,
+        exist_ok: bool = False,
+    ) -> Thread:
+        """See ``Ledger.create_thread``."""
+        return await self._writer.run(threads.create_thread, tenant, thread_id, metadata, values, exist_ok)
+
+    async def thread(self, tenant: str, thread_id: str) -> Thread:
+        """See ``Ledger.thread``."""
+        return self._reader.here(threads.read_thread, tenant, thread_id)
+
+    async def threads(self, tenant: str, where: ThreadFilter, limit: int = 50, offset: int = 0) -> Sequence[Thread]:
+        """See ``Ledger.threads``."""
+        return await self._reader.apart(threads.read_threads, tenant, where, limit, offset)
+
+    async def update_thread(
+        self,
+        tenant: str,
+        thread_id: str,
+        *,
+        metadata: Mapping[str, Json] | None = None,
+        values: Mapping[str, Json] | None = None,
+        messages: Sequence[Mapping[str, Json]] = (),
+    ) -> Thread:
+        """See ``Ledger.update_thread``."""
+        return await self._writer.run(threads.update_thread, tenant, thread_id, metadata, values, messages)
+
+    async def copy_thread(self, tenant: str, thread_id: str) -> Thread:
+        """See ``Ledger.copy_thread``."""
+        return await self._writer.run(threads.copy_thread, tenant, thread_id)
+
+    async def delete_thread(self, tenant: str, thread_id: str) -> None:
+        """See ``Ledger.delete_thread``."""
+        await self._writer.run(threads.delete_thread, tenant, thread_id)
+
+    async def checkpoints(
+        self, tenant: str, thread_id: str, limit: int = 10, before: int | None = None
+    ) -> Sequence[Checkpoint]:
+        """See ``Ledger.checkpoints``."""
+        return await self._reader.apart(threads.read_checkpoints, tenant, thread_id, limit, before)
+
+    # -- store --------------------------------------------------------------------------------------------------------
+
+    async def put_item(self, tenant: str, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> StoreItem:
+        """See ``Ledger.put_item``."""
+        return await self._writer.run(store_items.put_item, tenant, namespace, key, value)
+
+    async def get_item(self, tenant: str, namespace: Sequence[str], key: str) -> StoreItem | None:
+        """See ``Ledger.get_item``."""
+        return self._reader.here(store_items.read_item, tenant, namespace, key)
+
+    async def delete_item(self, tenant: str, namespace: Sequence[str], key: str) -> bool:
+        """See ``Ledger.delete_item``."""
+        return await self._writer.run(store_items.delete_item, tenant, namespace, key)
+
+    async def search_items(
+        self,
+        tenant: str,
+        prefix: Sequence[str],
+        filter: Mapping[str, Json] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+    ) -> Sequence[StoreItem]:
+        """See ``Ledger.search_items``."""
+        return await self._reader.apart(store_items.search_items, tenant, prefix, filter, limit, offset)
+
+    async def namespaces(
+        self,
+        tenant: str,
+        prefix: Sequence[str] = (),
+        suffix: Sequence[str] = (),
+        max_depth: int | None = None,
+        limit: int = 100,
+        offset: int = 0,
+    ) -> Sequence[tuple[str, ...]]:
+        """See ``Ledger.namespaces``."""
+        return await self._reader.apart(store_items.read_namespaces, tenant, prefix, suffix, max_depth, limit, offset)
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+
+    async def add_key(self, key: ApiKey, secret_hash: bytes) -> None:
+        """See ``Ledger.add_key``."""
+        await self._writer.run(keys.add_key, key, secret_hash)
+
+    async def find_key(self, secret_hash: bytes) -> ApiKey | None:
+        """See ``Ledger.find_key``."""
+        return self._reader.here(keys.read_key, secret_hash)
+
+    async def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
+        """See ``Ledger.keys``."""
+        return await self._reader.apart(keys.read_keys, tenant)
+
+    async def revoke_key(self, key_id: str) -> bool:
+        """See ``Ledger.revoke_key``."""
+        return await self._writer.run(keys.revoke_key, key_id)
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = connect_writer(path)
+    try:
+        migrate(db)
+    except sqlite3.Error as error:
+        db.close()
+        raise translated(error) from error
+    except BaseException:
+        db.close()
+        raise
+    return db

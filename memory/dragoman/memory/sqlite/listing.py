@@ -1,0 +1,90 @@
+"""Lists of runs, newest first, paged by the ordinal of the last one shown.
+
+The most selective condition drives the list through its index; the others are tested on the rows that it yields, so
+that a page costs the rows that are looked at, not the runs that there are.
+"""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Iterator
+from heapq import merge
+
+from dragoman.memory.errors import InputInvalid
+from dragoman.memory.ledger import RunFilter
+from dragoman.memory.model import ACTIVE, Page, Run, RunStatus, RunView
+from dragoman.memory.sqlite.matching import holds
+from dragoman.memory.sqlite.reading import view_of
+from dragoman.memory.sqlite.rows import run_of
+from dragoman.memory.statements import SQL
+
+__all__ = ["read_runs"]
+
+_BY_THREAD = SQL["runs_of_thread_before"]
+_ACTIVE_BY_THREAD = SQL["active_runs_of_thread_before"]
+_BY_PARENT = SQL["runs_of_parent_before"]
+_BY_AGENT = SQL["runs_of_agent_before"]
+_BY_STATUS = SQL["runs_in_status_before"]
+_MAX_INT = 2**63 - 1
+
+
+def read_runs(db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int, cursor: str | None) -> Page[RunView]:
+    """See ``Ledger.runs``."""
+    before = _MAX_INT if cursor is None else _decode(cursor)
+    found: list[Run] = []
+    db.execute("BEGIN")
+    try:
+        for run in _candidates(db, tenant, where, before):
+            if not _matches(run, where):
+                continue
+            found.append(run)
+            if len(found) > limit:
+                break
+        items = tuple(view_of(db, run) for run in found[:limit])
+    finally:
+        db.execute("COMMIT")
+    return Page(items, _encode(items[-1].run.ordinal) if items and len(found) > limit else None)
+
+
+def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: int) -> Iterator[Run]:
+    if where.thread_id is not None:
+        only_active = where.statuses is not None and where.statuses <= ACTIVE
+        sql = _ACTIVE_BY_THREAD if only_active else _BY_THREAD
+        return map(run_of, db.execute(sql, (tenant, where.thread_id, before)))
+    if where.parent_run_id is not None:
+        return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, before)))
+    if where.agent is not None and (where.statuses is None or where.statuses - ACTIVE):
+        return map(run_of, db.execute(_BY_AGENT, (tenant, where.agent, before)))
+    statuses = frozenset(RunStatus) if where.statuses is None else where.statuses
+    # One index walk a status, merged as they go: each is read only as far as the page needs.
+    walks = [map(run_of, db.execute(_BY_STATUS, (tenant, status, before))) for status in sorted(statuses)]
+    return merge(*walks, key=lambda run: -run.ordinal)
+
+
+def _matches(run: Run, where: RunFilter) -> bool:
+    return (
+        (where.agent is None or run.agent == where.agent)
+        and (where.thread_id is None or run.thread_id == where.thread_id)
+        and (where.statuses is None or run.status in where.statuses)
+        and (where.parent_run_id is None or run.parent_run_id == where.parent_run_id)
+        and (where.updated_after is None or run.updated_at > where.updated_after)
+        and holds(run.metadata, where.metadata)
+    )
+
+
+def _encode(ordinal: int) -> str:
+    return base64.urlsafe_b64encode(f"r{ordinal}".encode()).decode().rstrip("=")
+
+
+def _decode(cursor: str) -> int:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode("ascii")
+        ordinal = int(text[1:])
+    except ValueError:
+        ordinal = -1
+    if not 0 <= ordinal <= _MAX_INT or _encode(ordinal) != cursor:
+        raise InputInvalid(
+            "The cursor is not one that this list gave out.", ({"field": "cursor", "problem": "unknown"},)
+        )
+    return ordinal

@@ -1,0 +1,66 @@
+"""Reads: on connections of their own, so that they never wait for a write.
+
+Two ways. ``here`` runs a read on the event loop's thread: a row or two by primary key takes 10-20 µs, which is less
+than handing it to a thread and back (60-90 µs of processor time). ``apart`` runs it in a reader's thread: lists,
+searches, anything whose size the caller decides. Both see every write that has been answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
+
+from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.sqlite.connection import connect_reader, translated
+
+__all__ = ["Reader"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Reader:
+    """Two connections that cannot write."""
+
+    def __init__(self, path: Path) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._here = connect_reader(path)
+        self._apart = connect_reader(path)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="dragoman-reader")
+        self._closed = False
+
+    def here(self, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Read now, on this thread. Raises what ``read`` raises, or ``LedgerBusy``."""
+        if self._closed:
+            raise LedgerBusy("The ledger is closed.")
+        return _read(self._here, read, *args, **kwargs)
+
+    async def apart(
+        self, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Read in the reader's thread. Raises what ``read`` raises, or ``LedgerBusy``."""
+        if self._closed:
+            raise LedgerBusy("The ledger is closed.")
+        return await self._loop.run_in_executor(self._pool, lambda: _read(self._apart, read, *args, **kwargs))
+
+    async def close(self) -> None:
+        """Finish the reads that run, then close."""
+        if self._closed:
+            return
+        self._closed = True
+        await self._loop.run_in_executor(None, self._pool.shutdown)
+        self._here.close()
+        self._apart.close()
+
+
+def _read(
+    db: sqlite3.Connection, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
+) -> T:
+    try:
+        return read(db, *args, **kwargs)
+    except (sqlite3.Error, UnicodeEncodeError, OverflowError) as error:
+        raise translated(error) from error

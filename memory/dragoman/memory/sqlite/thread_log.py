@@ -1,0 +1,144 @@
+"""A thread within a transaction: what a verb appends to its log, and what becomes of its status and values.
+
+A verb opens the thread's head, adds events and values, and flushes once: the numbers are taken, the events written and
+the thread's row moved together. There is one writer, so that the head read here cannot have moved when it is written
+back; that is what makes the numbers gapless. Knows runs only as the owners of events.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
+from dragoman.memory.sqlite.rows import dump_mapping
+from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.statements import SQL
+
+__all__ = ["ThreadLog", "merged"]
+
+_HEAD = SQL["thread_head"]
+_INSERT = SQL["insert_thread"]
+_MOVE = SQL["move_thread"]
+_INSERT_EVENT = SQL["insert_event"]
+_INSERT_CHECKPOINT = SQL["insert_checkpoint"]
+_CONTENT = SQL["checkpoint_content"]
+_OTHERS = SQL["other_active_statuses"]
+_LAST_ENDED = SQL["last_ended_status"]
+
+_EMPTY = b"{}"
+_BUSY = frozenset({"queued", "running"})
+
+
+class ThreadLog:
+    """The head of one thread and the events that a verb adds to it."""
+
+    __slots__ = ("_events", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
+
+    def __init__(
+        self, tx: Tx, tenant: str, id: str, last_seq: int = 0, checkpoint: int = 0, status: str = ThreadStatus.IDLE
+    ) -> None:
+        self._tx = tx
+        self._events: list[tuple[str, str, bytes]] = []
+        self.tenant = tenant
+        self.id = id
+        self.last_seq = last_seq
+        self.checkpoint = checkpoint
+        self.status = status
+
+    @classmethod
+    def find(cls, tx: Tx, tenant: str, id: str) -> ThreadLog | None:
+        """The thread with this id, or None."""
+        row = tx.execute(_HEAD, (tenant, id)).fetchone()
+        return None if row is None else cls(tx, tenant, id, *row)
+
+    @classmethod
+    def of_run(cls, tx: Tx, tenant: str, id: str) -> ThreadLog:
+        """The thread of a run; a run's thread is there as long as the run is."""
+        row = tx.execute(_HEAD, (tenant, id)).fetchone()
+        return cls(tx, tenant, id, *row)
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next event will have."""
+        return self.last_seq + len(self._events) + 1
+
+    def add(self, run_id: str, type: str, data: Mapping[str, Json]) -> None:
+        """Append an event when the log is flushed."""
+        self._events.append((run_id, type, dump_mapping(data)))
+
+    def values(self) -> dict[str, Json]:
+        """The thread's values as of its checkpoint."""
+        return self.values_at(self.checkpoint)
+
+    def values_at(self, number: int) -> dict[str, Json]:
+        """The values of one checkpoint; empty for 0."""
+        row = self._tx.execute(_CONTENT, (self.tenant, self.id, number)).fetchone() if number else None
+        found: dict[str, Json] = orjson.loads(row[0]) if row else {}
+        return found
+
+    def save_values(self, values: Mapping[str, Json], now: int, run_id: str | None, step: str | None = None) -> None:
+        """Make a checkpoint of these values, the thread's next."""
+        self.checkpoint += 1
+        content = dump_mapping(values) if values else _EMPTY
+        self._tx.execute(_INSERT_CHECKPOINT, (self.tenant, self.id, self.checkpoint, run_id, step, now, content))
+
+    def settle_status(self, run_status: str, ordinal: int) -> None:
+        """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored."""
+        found = {status for (status,) in self._tx.execute(_OTHERS, (self.tenant, self.id, ordinal))}
+        found.add(run_status)
+        if found & _BUSY:
+            self.status = ThreadStatus.BUSY
+        elif RunStatus.WAITING in found:
+            self.status = ThreadStatus.INTERRUPTED
+        else:
+            self.status = ThreadStatus.ERROR if run_status == RunStatus.FAILED else ThreadStatus.IDLE
+
+    def settle_status_without(self, ordinal: int) -> None:
+        """The thread's status when a run has been forgotten."""
+        row = self._tx.execute(_LAST_ENDED, (self.tenant, self.id)).fetchone()
+        self.settle_status(row[0] if row else RunStatus.SUCCEEDED, ordinal)
+
+    def flush(self, now: int, *, insert: Mapping[str, Json] | None = None) -> tuple[Event, ...]:
+        """Number and write the added events, and move the thread's row; ``insert`` makes it, with that metadata."""
+        events = self._write_events(now)
+        if insert is not None:
+            metadata = dump_mapping(insert)
+            self._tx.execute(
+                _INSERT, (self.tenant, self.id, self.status, metadata, now, now, self.last_seq, self.checkpoint)
+            )
+        else:
+            self._tx.execute(_MOVE, (self.last_seq, self.checkpoint, self.status, now, self.tenant, self.id))
+        return events
+
+    def _write_events(self, now: int) -> tuple[Event, ...]:
+        added, self._events = self._events, []
+        tenant, thread, seq = self.tenant, self.id, self.last_seq
+        rows: list[tuple[str, str, int, str, str, int, bytes]] = []
+        for run_id, type_, data in added:
+            seq += 1
+            rows.append((tenant, thread, seq, run_id, type_, now, data))
+        if len(rows) == 1:
+            self._tx.execute(_INSERT_EVENT, rows[0])
+        elif rows:
+            self._tx.executemany(_INSERT_EVENT, rows)
+        self.last_seq = seq
+        # Read back from what was written, so that what is shown live is what a replay will show.
+        return tuple(Event(thread, row[3], row[2], row[4], orjson.loads(row[6]), now) for row in rows)
+
+
+def merged(
+    old: Mapping[str, Json], values: Mapping[str, Json] | None, messages: Sequence[Mapping[str, Json]] = ()
+) -> dict[str, Json]:
+    """Values with new ones merged in key by key, None deleting a key, and messages appended to ``messages``."""
+    new = dict(old)
+    for key, value in (values or {}).items():
+        if value is None:
+            new.pop(key, None)
+        else:
+            new[key] = value
+    if messages:
+        known: Json = new.get("messages")
+        new["messages"] = [*(known if type(known) is list else ()), *messages]
+    return new

@@ -1,0 +1,203 @@
+"""The writer: one thread and one connection through which every change goes, many changes to a COMMIT.
+
+A verb is a plain function of a transaction (``Tx``) and its arguments. The event loop collects the verbs of one turn
+and hands them over together; the thread takes all that wait, runs each in a savepoint of one transaction, commits once,
+and answers all callers with one call back into the loop. What a verb returned is thus on disk, and a verb that raised
+has left no trace. A caller that goes away changes nothing: its verb runs all the same.
+
+Knows nothing of runs. Below: ``connection.py``. Above: ``ledger.py``, which names the verbs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+
+from dragoman.memory.errors import DragomanError, LedgerBusy
+from dragoman.memory.sqlite.connection import translated
+from dragoman.memory.sqlite.pace import Pace
+
+__all__ = ["Tx", "Writer"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# Bounds how long the first caller of a batch waits for the last one's statements.
+_MAX_BATCH = 256
+
+
+class Tx:
+    """What a verb works on: the writer's connection inside a transaction."""
+
+    __slots__ = ("execute", "executemany", "pace")
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self.execute = db.execute
+        self.executemany = db.executemany
+        self.pace = Pace()
+
+
+class _Job(NamedTuple):
+    verb: Callable[..., Any]
+    args: tuple[Any, ...]
+    relaxed: bool
+    future: asyncio.Future[Any]
+
+
+class _Outcome(NamedTuple):
+    future: asyncio.Future[Any]
+    value: Any
+    error: BaseException | None
+
+
+class Writer:
+    """Owns a connection from ``start`` to ``close``. ``run`` is called from one event loop."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._tx = Tx(db)
+        self._loop = asyncio.get_running_loop()
+        self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()
+        self._pending: list[_Job] = []
+        self._closed = False
+        self._full = True
+        self._ended = self._loop.create_future()
+        self._thread = threading.Thread(target=self._main, name="dragoman-ledger", daemon=True)
+
+    @property
+    def alive(self) -> bool:
+        """Whether verbs are taken."""
+        return not self._closed and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Begin to take verbs."""
+        self._thread.start()
+
+    async def run(self, verb: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a verb in a transaction that is on disk when this returns. Raises what the verb raises, or
+        ``LedgerBusy``."""
+        assert not kwargs
+        return await self._enqueue(verb, args, relaxed=False)
+
+    async def run_relaxed(self, verb: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The same, but the write may be lost in a power failure (never in a crash of the process)."""
+        assert not kwargs
+        return await self._enqueue(verb, args, relaxed=True)
+
+    def _enqueue(self, verb: Callable[..., T], args: tuple[Any, ...], *, relaxed: bool) -> asyncio.Future[T]:
+        if self._closed:
+            raise LedgerBusy("The ledger is closed.")
+        future: asyncio.Future[T] = self._loop.create_future()
+        if not self._pending:
+            # Handing over after this turn of the loop lets the tasks that one COMMIT woke share the next one.
+            self._loop.call_soon(self._hand_over)
+        self._pending.append(_Job(verb, args, relaxed, future))
+        return future
+
+    def _hand_over(self) -> None:
+        if self._pending:
+            self._inbox.put(self._pending)
+            self._pending = []
+
+    async def close(self) -> None:
+        """Finish what was handed over, then close the connection."""
+        if not self._closed:
+            self._closed = True
+            self._hand_over()
+            self._inbox.put(None)
+        await asyncio.shield(self._ended)
+
+    # -- in the thread ------------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        jobs: list[_Job] = []
+        stopping = False
+        while jobs or not stopping:
+            if not jobs:
+                stopping = self._take(jobs)
+            while not stopping and not self._inbox.empty():
+                stopping = self._take(jobs)
+            batch, jobs = jobs[:_MAX_BATCH], jobs[_MAX_BATCH:]
+            if batch:
+                self._call_loop(_resolve, self._write(batch))
+        self._db.close()
+        self._call_loop(_end, self._ended)
+
+    def _take(self, jobs: list[_Job]) -> bool:
+        more = self._inbox.get()
+        if more is None:
+            return True
+        jobs.extend(more)
+        return False
+
+    def _call_loop(self, function: Callable[..., None], argument: Any) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function, argument)
+        except RuntimeError:  # the loop is closed: nobody waits any more
+            return
+
+    def _write(self, batch: list[_Job]) -> list[_Outcome]:
+        try:
+            self._set_synchronous(full=not all(job.relaxed for job in batch))
+            self._db.execute("BEGIN IMMEDIATE")
+            outcomes = (
+                [self._write_one(batch[0])] if len(batch) == 1 else [self._write_in_savepoint(job) for job in batch]
+            )
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+            return outcomes
+        except BaseException as error:
+            self._roll_back()
+            failure = translated(error)
+            busy = failure if isinstance(failure, DragomanError) else LedgerBusy(f"The ledger failed: {failure!r}")
+            return [_Outcome(job.future, None, busy) for job in batch]
+
+    def _write_one(self, job: _Job) -> _Outcome:
+        """A job that has the transaction for itself: it is rolled back as a whole."""
+        try:
+            return _Outcome(job.future, job.verb(self._tx, *job.args), None)
+        except Exception as error:
+            self._roll_back()
+            return _Outcome(job.future, None, translated(error))
+
+    def _write_in_savepoint(self, job: _Job) -> _Outcome:
+        execute = self._db.execute
+        execute("SAVEPOINT job")
+        try:
+            value = job.verb(self._tx, *job.args)
+        except Exception as error:
+            if not self._db.in_transaction:  # SQLite itself rolled all back: the disk is full
+                raise
+            execute("ROLLBACK TO job")
+            execute("RELEASE job")
+            return _Outcome(job.future, None, translated(error))
+        execute("RELEASE job")
+        return _Outcome(job.future, value, None)
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
+
+    def _set_synchronous(self, *, full: bool) -> None:
+        if full is not self._full:
+            self._db.execute("PRAGMA synchronous = FULL" if full else "PRAGMA synchronous = NORMAL")
+            self._full = full
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for future, value, error in outcomes:
+        if future.done():  # cancelled; what it asked for has happened all the same
+            continue
+        if error is None:
+            future.set_result(value)
+        else:
+            future.set_exception(error)
+
+
+def _end(ended: asyncio.Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
