@@ -182,8 +182,9 @@ async def test_a_sleep_outlasts_a_restart_and_holds_nothing(start: Start, caller
         async for event in engine.subscribe(caller, run.thread_id, 0, run.id):
             if event.type == "run.asleep":
                 break
+        run = await engine.wait_here(run)
         assert engine.active == 0
-        assert (await engine.get(caller, run.id)).status is RunStatus.QUEUED
+        assert run.status is RunStatus.QUEUED
     async with start(sleeps, settings=settings) as engine:
         run = await ended(engine, caller, run)
     assert run.output == "awake"

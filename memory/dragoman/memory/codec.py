@@ -59,7 +59,6 @@ def _deeper_than(value: Any, limit: int) -> bool:
 
 
 def _children(item: Any) -> Iterable[Any]:
-    kind = cast("type[Any]", type(item))
-    if kind is dict:
+    if type(item) is dict:
         return cast("dict[str, Any]", item).values()
-    return cast("list[Any]", item) if kind is list else ()
+    return cast("list[Any]", item) if type(item) is list else ()

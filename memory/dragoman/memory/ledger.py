@@ -67,7 +67,8 @@ class NewEvent:
 
 @dataclass(frozen=True, slots=True)
 class NewStep:
-    """A step to journal. A finished or failed row replaces the started one of its key, and is final."""
+    """A step to journal. A finished or failed row replaces the started one of its key, and is final.
+    A started row replaces an earlier started one; its ``result`` is what the step needs to go on."""
 
     key: str
     status: StepStatus

@@ -332,7 +332,7 @@ class Engine(ThreadVerbs):
             if run is not None and run.settled:
                 self._tell(run)
             if self._loops is not None:
-                if run is None or run.status is RunStatus.QUEUED or activation.run.parent_run_id is not None:
+                if run is None or run.wake_at is not None or not run.settled or run.parent_run_id is not None:
                     self._loops.queued()
                 else:
                     self._loops.freed()

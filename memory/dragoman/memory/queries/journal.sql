@@ -1,10 +1,12 @@
 -- What belongs to a run: steps, interrupts, artifacts.
 
 -- :name insert_started_step
--- A step that is started again keeps its row. tenant, run_id, key, digest, at
+-- A step that is started again keeps its row; the result of a started one is what it needs to go on (a sleep's end).
+-- tenant, run_id, key, digest, at, result
 INSERT INTO steps (tenant, run_id, key, status, digest, position, checkpoint, at, result)
-VALUES (?, ?, ?, 'started', ?, 0, 0, ?, x'6e756c6c')
-ON CONFLICT (tenant, run_id, key) DO UPDATE SET digest = excluded.digest, at = excluded.at WHERE status = 'started';
+VALUES (?, ?, ?, 'started', ?, 0, 0, ?, ?)
+ON CONFLICT (tenant, run_id, key) DO UPDATE SET digest = excluded.digest, at = excluded.at, result = excluded.result
+WHERE status = 'started';
 
 -- :name insert_final_step
 -- Final: a second one does nothing, which the caller sees by the row count.

@@ -10,9 +10,9 @@ emitted, base_checkpoint
 -- The columns of a run and what only the ledger knows of it.
 {run_columns}, steps, rollback, woken, cancel_reason
 
--- :name is_active
--- Spelled as in the index runs_active, which is used only for a condition that repeats its own.
-status IN ('queued', 'running', 'waiting')
+-- :name is_pending
+-- Spelled as in the index runs_pending, which is used only for a condition that repeats its own.
+status IN ('queued', 'waiting')
 
 -- :name run_by_id
 -- tenant, id
@@ -44,11 +44,18 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id
-SELECT {run_state} FROM runs WHERE tenant = ? AND thread_id = ? AND {is_active} ORDER BY ordinal;
+SELECT {run_state} FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending}
+UNION ALL SELECT {run_state} FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running'
+ORDER BY ordinal;
 
 -- :name other_active_statuses
 -- tenant, thread_id, ordinal
-SELECT status FROM runs WHERE tenant = ? AND thread_id = ? AND {is_active} AND ordinal <> ?;
+SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending} AND ordinal <> ?3
+UNION ALL SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running' AND ordinal <> ?3;
+
+-- :name pending_statuses
+-- The same for a run that is, or was until now, the running one. tenant, thread_id
+SELECT status FROM runs WHERE tenant = ? AND thread_id = ? AND {is_pending};
 
 -- :name count_due
 -- How many runs are queued and due, counted up to a limit. now, limit
@@ -64,9 +71,10 @@ UPDATE runs SET wake_at = NULL WHERE status = 'queued' AND wake_at IS NOT NULL A
 SELECT ordinal, tenant, thread_id FROM runs AS r
 WHERE status = 'queued' AND wake_at IS NULL
   AND NOT EXISTS (
-    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id
-      AND o.status IN ('queued', 'running', 'waiting')
-      AND (o.status = 'running' OR (o.status = 'queued' AND o.ordinal < r.ordinal)))
+    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
+  AND NOT EXISTS (
+    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
+      AND o.status IN ('queued', 'waiting') AND o.status = 'queued')
 ORDER BY wake_at, ordinal LIMIT ?;
 
 -- :name claim_run
@@ -103,6 +111,10 @@ SELECT min(at) FROM (
 -- updated_at, crashes, input, steps, interrupts, artifacts, emitted, ordinal
 UPDATE runs SET updated_at = ?, crashes = ?, input = ?, steps = ?, interrupts = ?, artifacts = ?, emitted = ?
 WHERE ordinal = ?;
+
+-- :name note_emitted
+-- emitted, ordinal
+UPDATE runs SET emitted = ? WHERE ordinal = ?;
 
 -- :name change_status
 -- Ends the lease: no status but running has one. woken is consumed.
@@ -141,30 +153,33 @@ ORDER BY ended_at DESC, ordinal DESC LIMIT 1;
 -- number, ordinal
 UPDATE runs SET interrupts = ? WHERE ordinal = ?;
 
--- Lists, newest first, before an ordinal. Each is one walk of one index; none has a limit, the reader stops when it has
--- enough.
+-- Lists, newest first, before an ordinal, each by one index. None has a limit: the reader stops when it has enough.
 
 -- :name runs_of_thread_before
 -- tenant, thread_id, before
 SELECT {run_columns} FROM runs INDEXED BY runs_by_thread
 WHERE tenant = ? AND thread_id = ? AND ordinal < ? ORDER BY ordinal DESC;
 
--- :name active_runs_of_thread_before
--- tenant, thread_id, before
-SELECT {run_columns} FROM runs INDEXED BY runs_active
-WHERE tenant = ? AND thread_id = ? AND ordinal < ? AND {is_active} ORDER BY ordinal DESC;
-
 -- :name runs_of_parent_before
 -- tenant, parent_run_id, before
 SELECT {run_columns} FROM runs INDEXED BY runs_by_parent
 WHERE tenant = ? AND parent_run_id = ? AND ordinal < ? ORDER BY ordinal DESC;
 
--- :name runs_of_agent_before
--- tenant, agent, before
-SELECT {run_columns} FROM runs INDEXED BY runs_by_agent
-WHERE tenant = ? AND agent = ? AND ordinal < ? ORDER BY ordinal DESC;
+-- :name ended_runs_before
+-- tenant, status, before, agent or NULL
+SELECT {run_columns} FROM runs INDEXED BY runs_ended
+WHERE tenant = ?1 AND status = ?2 AND ordinal < ?3 AND ended_at IS NOT NULL AND (?4 IS NULL OR agent = ?4)
+ORDER BY ordinal DESC;
 
--- :name runs_in_status_before
+-- :name running_runs_before
+-- The ordinals are sorted, not the rows. tenant, before
+SELECT {run_columns} FROM runs WHERE ordinal IN (
+    SELECT ordinal FROM runs INDEXED BY runs_running WHERE tenant = ? AND status = 'running' AND ordinal < ?)
+ORDER BY ordinal DESC;
+
+-- :name pending_runs_before
 -- tenant, status, before
-SELECT {run_columns} FROM runs INDEXED BY runs_by_status
-WHERE tenant = ? AND status = ? AND ordinal < ? ORDER BY ordinal DESC;
+SELECT {run_columns} FROM runs WHERE ordinal IN (
+    SELECT ordinal FROM runs INDEXED BY runs_pending
+    WHERE tenant = ? AND {is_pending} AND status = ? AND ordinal < ?)
+ORDER BY ordinal DESC;

@@ -1,9 +1,9 @@
 -- Threads and their checkpoints. A thread's values are those of its newest checkpoint.
 
 -- :name insert_thread
--- tenant, id, status, metadata, created_at, updated_at, last_seq, checkpoint
-INSERT INTO threads (tenant, id, status, metadata, created_at, updated_at, last_seq, checkpoint)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+-- tenant, id, ordinal, status, now, last_seq, checkpoint, metadata
+INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, last_seq, checkpoint, metadata)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8);
 
 -- :name thread_columns
 t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, t.last_seq, t.checkpoint, t.ordinal
@@ -43,7 +43,9 @@ WHERE t.tenant = ? AND t.status IN ('interrupted', 'error') AND t.status = ? ORD
 -- :name threads_busy
 -- Through their runs, of which few are active. tenant
 SELECT {thread_columns} FROM {thread_with_values}
-WHERE t.tenant = ?1 AND t.id IN (SELECT thread_id FROM runs WHERE tenant = ?1 AND {is_active})
+WHERE t.tenant = ?1 AND t.id IN (
+    SELECT thread_id FROM runs WHERE tenant = ?1 AND status = 'running'
+    UNION SELECT thread_id FROM runs WHERE tenant = ?1 AND {is_pending} AND status = 'queued')
 ORDER BY t.ordinal DESC;
 
 -- :name set_thread_metadata

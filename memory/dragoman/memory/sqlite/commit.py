@@ -19,6 +19,7 @@ __all__ = ["commit"]
 
 _UNDER_LEASE = SQL["run_under_lease"]
 _NOTE_PROGRESS = SQL["note_progress"]
+_NOTE_EMITTED = SQL["note_emitted"]
 _STARTED_STEP = SQL["insert_started_step"]
 _FINAL_STEP = SQL["insert_final_step"]
 _REPLACE_ARTIFACT = SQL["replace_artifact"]
@@ -36,10 +37,12 @@ def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
     log = ThreadLog.of_run(tx, row.tenant, row.thread_id)
     for event in batch.events:
         log.add(row.id, event.type, event.data)
+    row.emitted += batch.emitted
     if batch.deltas_only and batch.change is None:
+        if batch.emitted:
+            tx.execute(_NOTE_EMITTED, (row.emitted, row.ordinal))
         return Committed(row.run(), log.flush(now))
     row.updated_at = now
-    row.emitted += batch.emitted
     if batch.input is not None:
         row.input = dump_optional(batch.input)
     for artifact in batch.artifacts:
@@ -76,7 +79,7 @@ def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, n
 def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], checkpoint: int, now: int) -> None:
     for step in steps:
         if step.status is StepStatus.STARTED:
-            cursor = tx.execute(_STARTED_STEP, (row.tenant, row.id, step.key, step.digest, now))
+            cursor = tx.execute(_STARTED_STEP, (row.tenant, row.id, step.key, step.digest, now, dumps(step.result)))
         else:
             row.crashes = 0
             row.steps += 1
@@ -135,7 +138,7 @@ def _change(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, change: Change, n
         reason = row.cancel_reason or (change.failure.message if change.failure else "")
         end(tx, row, log, now, RunStatus.CANCELLED, output=change.output, reason=reason)
     elif change.status is RunStatus.WAITING:
-        park(tx, row, log, now, [interrupt.key for interrupt in batch.interrupts])
+        park(tx, row, log, now, [interrupt.key for interrupt in batch.interrupts], change.wake_at)
     elif change.status is RunStatus.QUEUED:
         _sleep(row, log, change.wake_at, now)
     else:

@@ -13,7 +13,7 @@ from heapq import merge
 
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.ledger import RunFilter
-from dragoman.memory.model import ACTIVE, Page, Run, RunStatus, RunView
+from dragoman.memory.model import TERMINAL, Page, Run, RunStatus, RunView
 from dragoman.memory.sqlite.matching import holds
 from dragoman.memory.sqlite.reading import view_of
 from dragoman.memory.sqlite.rows import run_of
@@ -22,10 +22,10 @@ from dragoman.memory.statements import SQL
 __all__ = ["read_runs"]
 
 _BY_THREAD = SQL["runs_of_thread_before"]
-_ACTIVE_BY_THREAD = SQL["active_runs_of_thread_before"]
 _BY_PARENT = SQL["runs_of_parent_before"]
-_BY_AGENT = SQL["runs_of_agent_before"]
-_BY_STATUS = SQL["runs_in_status_before"]
+_ENDED = SQL["ended_runs_before"]
+_RUNNING = SQL["running_runs_before"]
+_PENDING = SQL["pending_runs_before"]
 _MAX_INT = 2**63 - 1
 
 
@@ -49,17 +49,25 @@ def read_runs(db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int,
 
 def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: int) -> Iterator[Run]:
     if where.thread_id is not None:
-        only_active = where.statuses is not None and where.statuses <= ACTIVE
-        sql = _ACTIVE_BY_THREAD if only_active else _BY_THREAD
-        return map(run_of, db.execute(sql, (tenant, where.thread_id, before)))
+        return map(run_of, db.execute(_BY_THREAD, (tenant, where.thread_id, before)))
     if where.parent_run_id is not None:
         return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, before)))
-    if where.agent is not None and (where.statuses is None or where.statuses - ACTIVE):
-        return map(run_of, db.execute(_BY_AGENT, (tenant, where.agent, before)))
     statuses = frozenset(RunStatus) if where.statuses is None else where.statuses
-    # One index walk a status, merged as they go: each is read only as far as the page needs.
-    walks = [map(run_of, db.execute(_BY_STATUS, (tenant, status, before))) for status in sorted(statuses)]
+    # One walk a status, merged as they go: each is read only as far as the page needs.
+    walks = [_in_status(db, tenant, status, where.agent, before) for status in sorted(statuses)]
     return merge(*walks, key=lambda run: -run.ordinal)
+
+
+def _in_status(
+    db: sqlite3.Connection, tenant: str, status: RunStatus, agent: str | None, before: int
+) -> Iterator[Run]:
+    if status in TERMINAL:
+        rows = db.execute(_ENDED, (tenant, status, before, agent))
+    elif status is RunStatus.RUNNING:
+        rows = db.execute(_RUNNING, (tenant, before))
+    else:
+        rows = db.execute(_PENDING, (tenant, status, before))
+    return map(run_of, rows)
 
 
 def _matches(run: Run, where: RunFilter) -> bool:

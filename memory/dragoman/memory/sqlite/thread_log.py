@@ -105,8 +105,9 @@ class ThreadLog:
         events = self._write_events(now)
         if insert is not None:
             metadata = dump_mapping(insert)
+            ordinal = self._tx.next_ordinal(now)
             self._tx.execute(
-                _INSERT, (self.tenant, self.id, self.status, metadata, now, now, self.last_seq, self.checkpoint)
+                _INSERT, (self.tenant, self.id, ordinal, self.status, now, self.last_seq, self.checkpoint, metadata)
             )
         else:
             self._tx.execute(_MOVE, (self.last_seq, self.checkpoint, self.status, now, self.tenant, self.id))

@@ -64,7 +64,7 @@ def end(
     else:
         log.add(row.id, "run.failed", load(row.failure) or {})
     if row.parent_run_id is not None:
-        _wake_parent(tx, row, row.parent_run_id, now, ended=True)
+        _wake_parent(tx, row, row.parent_run_id, now)
     tx.pace.ended(now)
 
 
@@ -77,7 +77,7 @@ def _restore_values(row: RunRow, log: ThreadLog, now: int) -> None:
     log.add(row.id, "values", {"values": changed, "checkpoint": log.checkpoint})
 
 
-def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int, *, ended: bool) -> None:
+def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int) -> None:
     found = tx.execute(_STATE_BY_ID, (child.tenant, parent_id)).fetchone()
     if found is None:
         return
@@ -87,14 +87,18 @@ def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int, *, ended: bool
     elif parent.status == RunStatus.RUNNING:
         # It may be about to sleep on what it read of the child before this.
         tx.execute(_CHILD_SETTLED, (parent.tenant, parent.id))
-    elif parent.status == RunStatus.WAITING and ended:
+    elif parent.status == RunStatus.WAITING:
+        # It asks what its child asked before; the child has ended, or asks something new.
         requeue(parent, now)
         _write_row(tx, parent)
         tx.execute(_SET_THREAD_STATUS, ("busy", parent.tenant, parent.thread_id))
 
 
-def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str]) -> None:
-    """Let a run wait for its open interrupts; those that ``named`` leaves out are withdrawn.
+def park(
+    tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wake_at: int | None = None
+) -> None:
+    """Let a run wait for its open interrupts; those that ``named`` leaves out are withdrawn. ``wake_at`` is when another
+    branch of the run has something to do, whoever has answered by then.
 
     An interrupt may be answered by someone, or expire, while the run that asked it is still on its way here. There is
     nothing to wait for then: the run goes straight back to the queue.
@@ -110,14 +114,15 @@ def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str]) ->
     still = [i for i in found if i.status == "open" and i.key in named]
     row.status = RunStatus.WAITING
     row.updated_at = now
-    row.wake_at = min((i.expires_at for i in still if i.expires_at is not None), default=None)
+    times = [i.expires_at for i in still if i.expires_at is not None]
+    row.wake_at = min(times if wake_at is None else [*times, wake_at], default=None)
     questions = [
         {"key": i.key, "id": i.id, "kind": i.kind, "message": i.message, "schema": i.schema, "payload": i.payload}
         for i in still
     ]
     log.add(row.id, "run.waiting", {"interrupts": questions})
     if row.parent_run_id is not None:
-        _wake_parent(tx, row, row.parent_run_id, now, ended=False)
+        _wake_parent(tx, row, row.parent_run_id, now)
 
 
 def requeue(row: RunRow, now: int, wake_at: int | None = None) -> None:

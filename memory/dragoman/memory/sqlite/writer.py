@@ -33,12 +33,18 @@ _MAX_BATCH = 256
 class Tx:
     """What a verb works on: the writer's connection inside a transaction."""
 
-    __slots__ = ("execute", "executemany", "pace")
+    __slots__ = ("_ordinal", "execute", "executemany", "pace")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.execute = db.execute
         self.executemany = db.executemany
         self.pace = Pace()
+        self._ordinal = 0
+
+    def next_ordinal(self, now: int) -> int:
+        """The time, made strictly increasing: what orders rows that are made within a microsecond."""
+        self._ordinal = max(now, self._ordinal + 1)
+        return self._ordinal
 
 
 class _Job(NamedTuple):
