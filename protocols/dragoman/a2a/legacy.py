@@ -1,0 +1,61 @@
+"""A2A 0.3 over JSON-RPC, by the SDK's adapter over our handler.
+
+Imported when the first 0.3 client calls: it brings the SDK along. Nothing of 1.0 passes here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+import a2a.server.routes.common  # before the adapter, which is half imported otherwise: they import each other
+from a2a.compat.v0_3.jsonrpc_adapter import JSONRPC03Adapter
+from a2a.server.context import ServerCallContext
+from a2a.types import a2a_pb2 as pb
+from a2a.utils.errors import ExtendedAgentCardNotConfiguredError
+from dragoman.a2a.handler import PRINCIPAL, ServiceHandler
+from dragoman.a2a.jsonrpc import Call
+from dragoman.a2a.service import TaskService
+
+__all__ = ["LegacyBinding"]
+
+_VERSION: Final = b"a2a-version"
+
+
+class LegacyBinding:
+    """Answers 0.3 calls for any agent."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[str, JSONRPC03Adapter] = {}
+
+    async def handle(
+        self, agent: str, service: TaskService, call: Call, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """Answer a call whose method is one of 0.3."""
+        adapter = self._adapters.get(agent)
+        if adapter is None:
+            adapter = self._adapters[agent] = JSONRPC03Adapter(_LegacyHandler(service), _CallerInContext())
+        # The version was matched already, and the adapter does not read the query.
+        headers = [(name, value) for name, value in scope["headers"] if name != _VERSION]
+        request = Request({**scope, "headers": headers}, receive)
+        id = call.id if isinstance(call.id, (str, int)) else None
+        answer = adapter.handle_request  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        response = await answer(id, call.method, call.body, request)
+        await response(scope, receive, send)
+
+
+class _LegacyHandler(ServiceHandler):
+    async def on_get_extended_agent_card(
+        self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
+    ) -> pb.AgentCard:
+        """0.3 has an error of its own for this (A2A 0.3, section 8.2)."""
+        raise ExtendedAgentCardNotConfiguredError("This agent has no extended card; its public card says all there is.")
+
+
+class _CallerInContext(a2a.server.routes.common.DefaultServerCallContextBuilder):
+    def build(self, request: Request) -> ServerCallContext:
+        context = super().build(request)
+        context.state[PRINCIPAL] = request.scope[PRINCIPAL]
+        return context

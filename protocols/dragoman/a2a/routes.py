@@ -1,0 +1,194 @@
+"""The face over HTTP: cards, and JSON-RPC for each agent under its own path. Plain ASGI, since it is the hot path.
+
+The app has put the caller into the scope before a request comes here, and has bounded its body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final, cast
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from dragoman.a2a import jsonrpc, sse
+from dragoman.a2a.cards import CARD_PATH, CardCache
+from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
+from dragoman.a2a.jsonrpc import Call
+from dragoman.a2a.service import TaskService, Updates
+from dragoman.a2a.settings import A2aSettings
+from dragoman.engine import Engine
+from dragoman.memory.model import Json, Principal
+
+if TYPE_CHECKING:
+    from dragoman.a2a.legacy import LegacyBinding
+
+__all__ = ["routes"]
+
+PRINCIPAL: Final = "dragoman.principal"
+_JSON: Final = (b"content-type", b"application/json")
+
+
+def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
+    """The routes of the face: the default agent's card at the host root, and under ``prefix`` each agent's card and its
+    JSON-RPC, with and without a slash at the end. Raises ``ValueError`` when the default agent is not served."""
+    default = settings.default_agent or next(iter(engine.agents), None)
+    if default is not None and default not in engine.agents:
+        raise ValueError(f"The default agent {default!r} is none of {', '.join(engine.agents)}.")
+    cards = _CardEndpoint(engine, settings, default)
+    calls = _CallEndpoint(engine, settings)
+    agent = f"{settings.prefix}/{{agent}}"
+    return [
+        Route(agent, calls, methods=["POST"]),
+        Route(f"{agent}/", calls, methods=["POST"]),
+        Route(f"{agent}{CARD_PATH}", cards, methods=["GET"]),
+        Route(CARD_PATH, cards, methods=["GET"]),
+    ]
+
+
+class _CallEndpoint:
+    """JSON-RPC for every agent."""
+
+    def __init__(self, engine: Engine, settings: A2aSettings) -> None:
+        self._settings = settings
+        self._services = {name: TaskService(engine, name, settings.blocking_wait) for name in engine.agents}
+        self._legacy: LegacyBinding | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call: Call | None = None
+        try:
+            agent = scope["path_params"]["agent"]
+            service = self._services.get(agent)
+            if service is None:
+                raise _no_agent(agent, self._services)
+            jsonrpc.check_content_type(scope["headers"])
+            call = jsonrpc.parse(await _body(receive))
+            version = jsonrpc.version_for(jsonrpc.version_of(scope["headers"], scope["query_string"]), call.method)
+            if version == "0.3":
+                await self._legacy_call(agent, service, call, scope, receive, send)
+                return
+            principal: Principal = scope[PRINCIPAL]
+            if (stream := jsonrpc.STREAMS.get(call.method)) is not None:
+                updates = await stream(service, principal, call.params)
+                await self._stream(call, updates, receive, send)
+                return
+            body = jsonrpc.result_bytes(call.id, await jsonrpc.METHODS[call.method](service, principal, call.params))
+            await _reply(send, body)
+        except _ClientLeft:
+            return
+        except jsonrpc.Refused as refused:
+            await _refuse(send, refused.id, refused.fault)
+        except Exception as error:
+            await _refuse(send, None if call is None else call.id, jsonrpc.fault_for(error))
+
+    async def _stream(self, call: Call, updates: Updates, receive: Receive, send: Send) -> None:
+        """Answer with a stream. What is wrong before its first update is a plain error response."""
+        async with aclosing(updates):
+            first = await anext(updates)
+            frames = _frames(call, first, updates)
+            await sse.serve(receive, send, frames, self._settings.keepalive, self._settings.send_timeout)
+
+    async def _legacy_call(
+        self, agent: str, service: TaskService, call: Call, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        if self._legacy is None:
+            self._legacy = await _load_legacy()
+        await self._legacy.handle(agent, service, call, scope, receive, send)
+
+
+class _CardEndpoint:
+    """Cards, with conditional requests (A2A 1.0, section 8.6)."""
+
+    def __init__(self, engine: Engine, settings: A2aSettings, default: str | None) -> None:
+        self._agents = engine.agents
+        self._cards = CardCache(engine.agents, settings)
+        self._default = default
+        self._max_age = f"public, max-age={settings.card_ttl}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        agent = scope["path_params"].get("agent", self._default) or ""
+        card = self._cards.card(agent, _base_url(scope))
+        if card is None:
+            await _refuse(send, None, _no_agent(agent, self._agents))
+            return
+        headers = [(b"etag", card.etag.encode()), (b"cache-control", self._max_age), (b"vary", b"Host")]
+        if _holds(scope, card.etag):
+            await _send(send, 304, headers, b"")
+        else:
+            await _send(send, 200, [_JSON, *headers], card.body)
+
+
+def _no_agent(agent: str, known: Iterable[str]) -> Fault:
+    return Fault(AGENT_NOT_FOUND, f"There is no agent {agent[:80]!r} here; there are: {', '.join(known) or 'none'}.")
+
+
+def _base_url(scope: Scope) -> str:
+    """The address that the server was asked by, as far as the app trusts what proxies say of it."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+    if not host:
+        name, port = scope.get("server") or ("localhost", None)
+        host = f"{name}:{port}" if port else name
+    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+
+
+def _holds(scope: Scope, etag: str) -> bool:
+    """Whether the client has this version already (RFC 9110, section 13.1.2)."""
+    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+    tags = [tag.strip().removeprefix("W/") for line in told for tag in line.split(",")]
+    return "*" in tags or etag in tags
+
+
+async def _frames(
+    call: Call, first: tuple[int | None, dict[str, Json]], updates: Updates
+) -> AsyncGenerator[bytes, None]:
+    try:
+        yield sse.frame(jsonrpc.result_bytes(call.id, first[1]), first[0])
+        async for seq, update in updates:
+            yield sse.frame(jsonrpc.result_bytes(call.id, update), seq)
+    except Exception as error:
+        yield sse.frame(jsonrpc.error_bytes(call.id, jsonrpc.fault_for(error)))
+
+
+class _ClientLeft(Exception):
+    """The client has gone before it had said all."""
+
+
+async def _body(receive: Receive) -> bytes | bytearray:
+    message = await receive()
+    body: bytes | bytearray = message.get("body", b"")
+    if message.get("more_body"):
+        body = bytearray(body)
+        while message.get("more_body"):
+            message = await receive()
+            body += message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise _ClientLeft
+    return body
+
+
+async def _reply(send: Send, body: bytes) -> None:
+    await _send(send, 200, [_JSON], body)
+
+
+async def _refuse(send: Send, id: jsonrpc.Id, fault: Fault) -> None:
+    """A JSON-RPC error. It is HTTP 200 but for an agent that is not there: clients read no body of another status."""
+    headers: list[tuple[bytes, bytes]] = [_JSON]
+    if fault.retry_after is not None:
+        headers.append((b"retry-after", str(math.ceil(fault.retry_after)).encode()))
+    await _send(send, 404 if fault.kind is AGENT_NOT_FOUND else 200, headers, jsonrpc.error_bytes(id, fault))
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [length, *headers] if body else headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _load_legacy() -> LegacyBinding:
+    """The SDK takes a second to import, which the other callers need not wait for."""
+    module = await asyncio.to_thread(importlib.import_module, "dragoman.a2a.legacy")
+    return cast("type[LegacyBinding]", module.LegacyBinding)()
