@@ -182,7 +182,7 @@ def handle_result(view: RunView, version: str, companions: bool) -> dict[str, Js
         lines.append(f"- {asked.key}: {asked.message} (answer: {dumps(dict(asked.schema)).decode()})")
     if companions:
         if view.open_interrupts:
-            lines.append("Ask the user, then call run_answer with the run_id and what they said; never decide it.")
+            lines.append("Ask the user, then give run_answer the run_id and what they said; do not answer for them.")
         lines.append(f'Call run_status with run_id "{run.id}" for the result, or run_cancel to stop it.')
     lines.append("Do not call the tool again: that would start a second run.")
     result: dict[str, Json] = {
