@@ -150,9 +150,7 @@ class Writer:
         try:
             self._set_synchronous(full=not all(job.relaxed for job in batch))
             self._db.execute("BEGIN IMMEDIATE")
-            outcomes = (
-                [self._write_one(batch[0])] if len(batch) == 1 else [self._write_in_savepoint(job) for job in batch]
-            )
+            outcomes = [self._write_one(batch[0])] if len(batch) == 1 else self._write_all(batch)
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
             return outcomes
@@ -161,6 +159,15 @@ class Writer:
             failure = translated(error)
             busy = failure if isinstance(failure, DragomanError) else LedgerBusy(f"The ledger failed: {failure!r}")
             return [_Outcome(job.future, None, busy) for job in batch]
+
+    def _write_all(self, batch: list[_Job]) -> list[_Outcome]:
+        """Verbs seldom raise: all are run without savepoints first, and again with them once one has."""
+        try:
+            return [_Outcome(job.future, job.verb(self._tx, *job.args), None) for job in batch]
+        except Exception:
+            self._roll_back()
+            self._db.execute("BEGIN IMMEDIATE")
+            return [self._write_in_savepoint(job) for job in batch]
 
     def _write_one(self, job: _Job) -> _Outcome:
         """A job that has the transaction for itself: it is rolled back as a whole."""
