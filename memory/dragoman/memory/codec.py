@@ -61,4 +61,4 @@ def _deeper_than(value: Any, limit: int) -> bool:
 def _children(item: Any) -> Iterable[Any]:
     if type(item) is dict:
         return cast("dict[str, Any]", item).values()
-    return cast("list[Any]", item) if type(item) is list else ()
+    return cast("Iterable[Any]", item) if type(item) is list else ()

@@ -51,8 +51,6 @@ def _connect(path: Path) -> sqlite3.Connection:
     )
     db.execute("PRAGMA cache_size = -32768")
     db.execute("PRAGMA temp_store = MEMORY")
-    # Some distributions build SQLite to overwrite what is deleted with zeros, also when an index entry moves.
-    db.execute("PRAGMA secure_delete = OFF")
     return db
 
 
