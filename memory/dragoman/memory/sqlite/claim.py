@@ -93,7 +93,8 @@ def _take_back(tx: Tx, row: RunRow, now: int, max_crashes: int) -> tuple[Run, tu
 def _expire(tx: Tx, row: RunRow, now: int) -> tuple[Run, tuple[Event, ...]]:
     log = ThreadLog.of_run(tx, row.tenant, row.thread_id)
     keys = [key for (key,) in tx.execute(_EXPIRE_INTERRUPTS, (row.tenant, row.id, now)).fetchall()]
-    log.add(row.id, "run.resumed", {"keys": keys, "by": "", "expired": True})
+    if keys:
+        log.add(row.id, "run.resumed", {"keys": keys, "by": "", "expired": True})
     requeue(row, now)
     store(tx, row, log)
     return row.run(), log.flush(now)

@@ -58,9 +58,7 @@ def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: i
     return merge(*walks, key=lambda run: -run.ordinal)
 
 
-def _in_status(
-    db: sqlite3.Connection, tenant: str, status: RunStatus, agent: str | None, before: int
-) -> Iterator[Run]:
+def _in_status(db: sqlite3.Connection, tenant: str, status: RunStatus, agent: str | None, before: int) -> Iterator[Run]:
     if status in TERMINAL:
         rows = db.execute(_ENDED, (tenant, status, before, agent))
     elif status is RunStatus.RUNNING:

@@ -94,18 +94,18 @@ def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int) -> None:
         tx.execute(_SET_THREAD_STATUS, ("busy", parent.tenant, parent.thread_id))
 
 
-def park(
-    tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wake_at: int | None = None
-) -> None:
-    """Let a run wait for its open interrupts; those that ``named`` leaves out are withdrawn. ``wake_at`` is when another
-    branch of the run has something to do, whoever has answered by then.
+def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wake_at: int | None = None) -> None:
+    """Let a run wait for its open interrupts; those that ``named`` leaves out are withdrawn. ``wake_at`` is when
+    another branch of the run has something to do, whoever has answered by then.
 
-    An interrupt may be answered by someone, or expire, while the run that asked it is still on its way here. There is
-    nothing to wait for then: the run goes straight back to the queue.
+    An interrupt may be answered by someone, or expire, while the run that asked it is still on its way here, and a child
+    that another branch waits for may have settled. There is nothing to wait for then: the run goes straight back to the
+    queue.
     """
     check_transition(RunStatus(row.status), RunStatus.WAITING)
     found = [interrupt_of(i) for i in tx.execute(_INTERRUPTS, (row.tenant, row.id))] if row.interrupts else []
-    if any(i.key in named and i.status in ("answered", "expired") for i in found):
+    overtaken = any(i.key in named and i.status in ("answered", "expired") for i in found)
+    if overtaken or (wake_at is not None and row.woken):
         requeue(row, now)
         return
     for left in found:

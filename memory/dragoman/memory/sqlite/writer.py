@@ -1,7 +1,7 @@
 """The writer: one thread and one connection through which every change goes, many changes to a COMMIT.
 
 A verb is a plain function of a transaction (``Tx``) and its arguments. The event loop collects the verbs of one turn
-and hands them over together; the thread takes all that wait, runs each in a savepoint of one transaction, commits once,
+and hands them over together; the thread takes all that wait, runs them in one transaction, commits once,
 and answers all callers with one call back into the loop. What a verb returned is thus on disk, and a verb that raised
 has left no trace. A caller that goes away changes nothing: its verb runs all the same.
 

@@ -47,7 +47,7 @@ CREATE TABLE runs (
     crashes INTEGER NOT NULL,
     started_at INTEGER,
     ended_at INTEGER,
-    -- queued: asleep until then. waiting: when the first open interrupt expires.
+    -- queued: asleep until then. waiting: goes on then, because a question expires or the run asked for it.
     wake_at INTEGER,
     cancel_requested INTEGER NOT NULL,
     cancel_reason TEXT NOT NULL,
