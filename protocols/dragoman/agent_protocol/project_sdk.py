@@ -1,0 +1,151 @@
+"""From the domain to what ``langgraph-sdk`` 0.4.14 reads (its ``schema.py``), by pure functions.
+
+An agent is a graph of one node, named as the agent; a waiting run is that node's task with its interrupts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from dragoman.agent_protocol.options import RunOptions
+from dragoman.agent_protocol.project import agent_metadata, agent_schemas
+from dragoman.agent_protocol.shapes import asked, checkpoint_id, question, run_status, stamp, state_of
+from dragoman.agent_protocol.surface import Surface
+from dragoman.agents import Agent
+from dragoman.memory.model import Checkpoint, Json, Run, RunStatus, RunView, Thread
+
+__all__ = ["assistant", "assistant_id", "checkpoint", "result", "run", "schemas", "selected", "thread", "thread_state"]
+
+_SDK = Surface.LANGGRAPH
+# Assistants' ids are made of agents' names in this namespace: clients keep them, so it never changes.
+_ASSISTANTS: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
+
+
+def assistant_id(agent: str) -> str:
+    """The id of an agent's own assistant."""
+    return str(uuid5(_ASSISTANTS, agent))
+
+
+def assistant(served: Agent, since: int) -> dict[str, Json]:
+    """Assistant: an agent as it is configured; ``since`` is when this server began to serve it."""
+    return {
+        "assistant_id": assistant_id(served.name),
+        "graph_id": served.name,
+        "name": served.title,
+        "description": served.description,
+        "config": {},
+        "context": {},
+        "metadata": {"created_by": "system", **agent_metadata(served)},
+        "version": 1,
+        "created_at": stamp(since),
+        "updated_at": stamp(since),
+    }
+
+
+def schemas(served: Agent) -> dict[str, Json]:
+    """GraphSchema."""
+    known = agent_schemas(served)
+    del known["agent_id"]
+    return {"graph_id": served.name, **known, "config_schema": {}, "context_schema": {}}
+
+
+def run(its: Run) -> dict[str, Json]:
+    """Run."""
+    options = RunOptions.of(its.metadata)
+    return {
+        "run_id": its.id,
+        "thread_id": its.thread_id,
+        "assistant_id": assistant_id(its.agent),
+        "created_at": stamp(its.created_at),
+        "updated_at": stamp(its.updated_at),
+        "status": run_status(its, _SDK),
+        "metadata": RunOptions.without(its.metadata),
+        "kwargs": {"input": its.input, "stream_mode": list(options.stream_mode)},
+        "multitask_strategy": options.multitask_strategy,
+    }
+
+
+def result(view: RunView, values: Mapping[str, Json]) -> dict[str, Json]:
+    """What wait and join answer: the bare state, with ``__interrupt__`` while the run waits and ``__error__`` when it
+    failed."""
+    state = state_of(values, _SDK, view.run)
+    if view.open_interrupts:
+        state["__interrupt__"] = [question(asked(i), _SDK) for i in view.open_interrupts]
+    if view.run.failure is not None:
+        state["__error__"] = {
+            "error": view.run.failure.type or view.run.failure.kind.value,
+            "message": view.run.failure.message,
+        }
+    return state
+
+
+def thread(its: Thread, waiting: Sequence[RunView] = ()) -> dict[str, Json]:
+    """Thread, with the questions of its waiting runs by task."""
+    return {
+        "thread_id": its.id,
+        "created_at": stamp(its.created_at),
+        "updated_at": stamp(its.updated_at),
+        "metadata": its.metadata,
+        "config": {},
+        "status": its.status.value,
+        "values": state_of(its.values, _SDK) if its.checkpoint else None,
+        "interrupts": {v.run.id: _questions(v) for v in waiting if v.open_interrupts},
+    }
+
+
+def checkpoint(thread_id: str, number: int) -> dict[str, Json]:
+    """Checkpoint; number 0 is a thread that has none."""
+    name = checkpoint_id(thread_id, number) if number else None
+    return {"thread_id": thread_id, "checkpoint_ns": "", "checkpoint_id": name}
+
+
+def thread_state(thread_id: str, of: Checkpoint | None, active: Sequence[RunView] = ()) -> dict[str, Json]:
+    """ThreadState at a checkpoint, or of a thread that has none. ``active``: the thread's active runs, for its newest
+    state."""
+    number = of.number if of is not None else 0
+    metadata: dict[str, Json] = {}
+    if of is not None:
+        metadata = {"source": "loop" if of.run_id else "update", "step": of.number - 1, "parents": {}}
+        metadata |= {k: v for k, v in (("run_id", of.run_id), ("step_name", of.step)) if v is not None}
+    tasks = [_task(view) for view in active]
+    return {
+        "values": state_of(of.values, _SDK) if of is not None else {},
+        "next": [view.run.agent for view in active],
+        "checkpoint": checkpoint(thread_id, number),
+        "metadata": metadata,
+        "created_at": stamp(of.created_at) if of is not None else None,
+        "parent_checkpoint": checkpoint(thread_id, number - 1) if number > 1 else None,
+        "tasks": tasks,
+        "interrupts": [found for view in active for found in _questions(view)],
+    }
+
+
+def selected(shown: Mapping[str, Json], fields: Sequence[str] | None) -> dict[str, Json]:
+    """Only the fields that a ``select`` names (``values.messages`` is that key of the values), or all."""
+    if fields is None:
+        return dict(shown)
+    chosen: dict[str, Json] = {name: shown[name] for name in fields if name in shown}
+    keys = [name.removeprefix("values.") for name in fields if name.startswith("values.")]
+    if keys and "values" not in chosen:
+        values: Mapping[str, Json] = shown.get("values") or {}
+        chosen["values"] = {key: values[key] for key in keys if key in values}
+    return chosen
+
+
+def _questions(view: RunView) -> list[dict[str, Json]]:
+    return [question(asked(i), _SDK) for i in view.open_interrupts]
+
+
+def _task(view: RunView) -> dict[str, Any]:
+    return {
+        "id": view.run.id,
+        "name": view.run.agent,
+        "path": ["__pregel_pull", view.run.agent],
+        "error": None,
+        "interrupts": _questions(view) if view.run.status is RunStatus.WAITING else [],
+        "checkpoint": None,
+        "state": None,
+        "result": None,
+    }

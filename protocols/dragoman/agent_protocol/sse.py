@@ -1,0 +1,181 @@
+"""A run's stream as server-sent events: framing, ids, replay, heartbeats, and what becomes of a run whose client
+leaves.
+
+Frames come from ``stream.py``; the connection is sse-starlette's. A frame's id is its event's ``seq``, and ``seq-n``
+for the second and later frames of one event: unique and ordered, so that ``Last-Event-ID`` says exactly what a client
+has seen. The stream closes with ``end`` when the run has ended or waits, or with ``error`` when it failed; a stream
+that closes without either was cut, and the client comes back to ``Location``.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import AsyncGenerator, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sse_starlette import EventSourceResponse
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
+
+from dragoman.agent_protocol.settings import AgentProtocolSettings
+from dragoman.agent_protocol.speech import Frame
+from dragoman.agent_protocol.stream import FOLDED, RunFold, error_data
+from dragoman.agent_protocol.surface import Surface
+from dragoman.engine import Engine
+from dragoman.engine.context import opening_message
+from dragoman.memory.codec import dumps
+from dragoman.memory.errors import DragomanError, InputInvalid, RunNotFound
+from dragoman.memory.model import Event, Principal, Run
+
+__all__ = ["START", "Position", "RunStream", "framed", "position"]
+
+_log = logging.getLogger("dragoman.agent_protocol")
+_ID: Final = re.compile(r"(\d{1,18})(?:-(\d{1,9}))?")
+_WHOLE_EVENT: Final = 10**9
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """The last frame that a client has: the event's ``seq``, and which of its frames."""
+
+    seq: int
+    frame: int = _WHOLE_EVENT
+
+
+START: Final = Position(0)
+
+
+def position(last_event_id: str | None) -> Position | None:
+    """Where ``Last-Event-ID`` says a client is; None without one; ``-1`` and ``0`` are before the first event."""
+    if not last_event_id:
+        return None
+    if last_event_id == "-1":
+        return START
+    found = _ID.fullmatch(last_event_id)
+    if found is None:
+        problem = "is not an id of this stream, 0 or -1"
+        raise InputInvalid(f"Last-Event-ID {problem}.", ({"field": "Last-Event-ID", "problem": problem},))
+    return Position(int(found[1]), int(found[2] or 0)) if found[1] != "0" else START
+
+
+def framed(frame: Frame, identity: str = "") -> bytes:
+    """A frame on the wire, its lines ended by CRLF."""
+    data = b"event: %b\r\ndata: %b\r\n" % (frame.event.encode(), dumps(frame.data))
+    return data + (b"id: %b\r\n\r\n" % identity.encode() if identity else b"\r\n")
+
+
+class RunStream:
+    """The answer that streams a run from a position on; with none only what comes after now.
+
+    ``begin`` is an event before the run's first one, where that is known. ``cancel_on_leave``: the run is cancelled
+    when its client leaves before the end. ``headers`` name the run, and where a client that was cut off comes back
+    to.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: AgentProtocolSettings,
+        principal: Principal,
+        run: Run,
+        *,
+        surface: Surface,
+        modes: Collection[str],
+        after: Position | None,
+        begin: int | None = None,
+        cancel_on_leave: bool,
+        headers: Sequence[tuple[str, str]],
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._principal = principal
+        self._run = run
+        self._modes = modes
+        self._after = after
+        self._begin = begin
+        self._cancel_on_leave = cancel_on_leave
+        self._headers = dict(headers)
+        self._fold = RunFold(surface, run.id, run.agent, modes, opening_message(run))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = EventSourceResponse(
+            self.frames(),
+            headers=self._headers,
+            ping=self._settings.heartbeat,
+            send_timeout=self._settings.send_timeout,
+            client_close_handler_callable=self._left,
+        )
+        try:
+            await response(scope, receive, send)
+        except SendTimeoutError:
+            _log.info("run %s: a client did not read its stream and was cut off", self._run.id)
+
+    async def frames(self) -> AsyncGenerator[bytes]:
+        """The stream's bytes, a frame at a time."""
+        after = self._after
+        if after is None:
+            after = Position((await self._engine.thread(self._principal, self._run.thread_id)).last_seq)
+            yield framed(Frame("metadata", {"run_id": self._run.id, "attempt": self._run.attempt}))
+        failed = False
+        begin = await self._beginning(after)
+        try:
+            async with aclosing(
+                self._engine.subscribe(self._principal, self._run.thread_id, begin, self._run.id)
+            ) as events:
+                async for event in events:
+                    failed = event.type == "run.failed"
+                    await self._prepare(event)
+                    for n, frame in enumerate(self._fold.feed(event)):
+                        if Position(event.seq, n) > after:
+                            yield framed(frame, f"{event.seq}-{n}" if n else str(event.seq))
+        except DragomanError as error:  # a slow reader, a thread deleted meanwhile: cut off, without an end
+            _log.info("run %s: its stream was cut: %s", self._run.id, error)
+            return
+        if not failed:
+            yield await self._closing()
+
+    async def _beginning(self, after: Position) -> int:
+        """The event after which to read: the client's, or the run's first where frames depend on what came before."""
+        if self._begin is not None:
+            return self._begin
+        if after.seq and not FOLDED.intersection(self._modes):
+            return after.seq if after.frame == _WHOLE_EVENT else after.seq - 1
+        first = await self._engine.events(self._principal, self._run.thread_id, 0, 1, self._run.id)
+        return first[0].seq - 1 if first else after.seq
+
+    async def _prepare(self, event: Event) -> None:
+        """Give the fold the thread's values where it cannot know them: as the run found them, and where others
+        changed them."""
+        if "values" not in self._modes:
+            return
+        if event.type == "run.started" and not self._fold.started:
+            run = self._run if self._run.attempt else await self._engine.get(self._principal, self._run.id)
+            await self._reset(run.base_checkpoint)
+        elif event.type == "values" and int(event.data.get("checkpoint", 0)) > self._fold.checkpoint + 1:
+            await self._reset(int(event.data["checkpoint"]))
+
+    async def _reset(self, checkpoint: int) -> None:
+        if checkpoint == 0:
+            return
+        found = await self._engine.checkpoints(self._principal, self._run.thread_id, 1, checkpoint + 1)
+        if found:
+            self._fold.values, self._fold.checkpoint = found[0].values, checkpoint
+
+    async def _closing(self) -> bytes:
+        """The last frame: ``end``, or ``error`` for a client that joins a run which failed before it came."""
+        try:
+            failure = (await self._engine.get(self._principal, self._run.id)).failure
+        except RunNotFound:  # rolled back by a newer run
+            failure = None
+        if failure is None:
+            return framed(Frame("end", None))
+        told = {"type": failure.type, "kind": failure.kind.value, "message": failure.message}
+        return framed(Frame("error", error_data(told)))
+
+    async def _left(self, _: Any) -> None:
+        # A server that stops loses its clients too; its runs are handed to the next one.
+        if self._cancel_on_leave and self._engine.accepting:
+            self._engine.cancel_later(self._principal, self._run.id, "its client left")

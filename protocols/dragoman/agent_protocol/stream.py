@@ -1,0 +1,188 @@
+"""From a run's events to the frames of its stream, in the modes that a client asked for. Pure, and a fold: the same
+events give the same frames, live and replayed.
+
+    values      the whole state: when the run begins, when its values change, when it waits (``__interrupt__``), when it
+                has succeeded (``output``)
+    updates     what changed, by the name of who changed it: the agent, or one of its steps
+    messages    the reply, piece by piece and whole; see ``speech.py``, also for messages-tuple
+    custom      what the agent emitted, its progress and its artifacts: ``{"name", "data"}``
+    tasks       (SDK) its steps; events (SDK): all of it as LangChain's events
+
+Framing, replay and time are ``sse.py``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman.agent_protocol.messages import told
+from dragoman.agent_protocol.shapes import messages_of, question
+from dragoman.agent_protocol.speech import Frame, Speech
+from dragoman.agent_protocol.surface import Surface
+from dragoman.memory.model import Event, Json
+
+__all__ = ["FOLDED", "RunFold", "error_data"]
+
+FOLDED: Final = frozenset({"values", "messages", "messages-tuple"})
+"""The modes whose frames depend on earlier events of the run, so that a replay begins at its first one."""
+
+_LANGCHAIN: Final[Mapping[str, str]] = {
+    "run.started": "on_chain_start",
+    "values": "on_chain_stream",
+    "text": "on_chat_model_stream",
+    "custom": "on_custom_event",
+    "run.succeeded": "on_chain_end",
+}
+
+
+def error_data(failure: Mapping[str, Any]) -> dict[str, Json]:
+    """The data of an ``error`` frame, from a failure's ``type``, ``kind`` and ``message``."""
+    return {"error": failure.get("type") or failure.get("kind") or "error", "message": failure.get("message", "")}
+
+
+class RunFold:
+    """A run's stream so far.
+
+    ``values`` and ``checkpoint`` are the thread's newest; the driver sets them to what the run found, and anew where
+    the thread changed without the run. ``opening`` is the message that opens the run, shown before it is part of the
+    thread.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        run_id: str,
+        agent: str,
+        modes: Collection[str],
+        opening: Sequence[Mapping[str, Json]] = (),
+    ) -> None:
+        self.values: Mapping[str, Json] = {}
+        self.checkpoint = 0
+        self.started = False
+        self._surface = surface
+        self._run_id = run_id
+        self._agent = agent
+        self._modes = frozenset(modes)
+        self._opening = opening
+        self._speech = Speech(surface, run_id, agent, modes)
+        self._readers: Mapping[str, Callable[[Mapping[str, Any]], list[Frame]]] = {
+            "run.started": self._started,
+            "run.waiting": self._waiting,
+            "run.succeeded": self._succeeded,
+            "run.failed": lambda data: [Frame("error", error_data(data))],
+            "values": self._changed,
+            "text": lambda data: self._speech.piece(data.get("text", ""), data.get("step")),
+            "step.started": self._step_started,
+            "step.finished": self._step_finished,
+            "step.failed": self._step_failed,
+            "step.retried": lambda data: self._speech.retracted(data.get("step", "")),
+            "custom": lambda data: self._custom(data.get("name"), data.get("data")),
+            "progress": lambda data: self._custom("progress", dict(data)),
+            "artifact": lambda data: self._custom("artifact", dict(data)),
+        }
+
+    def feed(self, event: Event) -> list[Frame]:
+        """The frames that an event makes."""
+        reader = self._readers.get(event.type)
+        frames = reader(event.data) if reader is not None else []
+        if "events" in self._modes:
+            frames = [*frames, *self._langchain(event)]
+        return frames
+
+    # -- the run's life -----------------------------------------------------------------------------------------------
+    def _started(self, data: Mapping[str, Any]) -> list[Frame]:
+        frames = [Frame("metadata", {"run_id": self._run_id, "attempt": data.get("attempt", 1)})]
+        if not self.started and "values" in self._modes:
+            known: Sequence[Mapping[str, Json]] = self.values.get("messages") or ()
+            ids = {m.get("id") for m in known}
+            new = [m for m in self._opening if m.get("id") not in ids]
+            frames.append(Frame("values", self._state({**self.values, "messages": [*known, *new]})))
+        self.started = True
+        return frames
+
+    def _waiting(self, data: Mapping[str, Any]) -> list[Frame]:
+        questions = [question(asked, self._surface) for asked in data.get("interrupts") or ()]
+        return self._both({"__interrupt__": questions}, {"__interrupt__": questions})
+
+    def _succeeded(self, data: Mapping[str, Any]) -> list[Frame]:
+        output = {"output": data.get("output")}
+        return self._both(output, {self._agent: output})
+
+    def _both(self, added: Mapping[str, Json], update: Mapping[str, Json]) -> list[Frame]:
+        frames: list[Frame] = []
+        if "values" in self._modes:
+            frames.append(Frame("values", {**self._state(self.values), **added}))
+        if "updates" in self._modes:
+            frames.append(Frame("updates", update))
+        return frames
+
+    # -- what it makes ------------------------------------------------------------------------------------------------
+    def _changed(self, data: Mapping[str, Any]) -> list[Frame]:
+        changed: Mapping[str, Json] = data.get("values") or {}
+        messages: Sequence[Mapping[str, Json]] = data.get("messages") or ()
+        number = int(data.get("checkpoint", self.checkpoint + 1))
+        if number > self.checkpoint:
+            self._merge(changed, messages)
+            self.checkpoint = number
+        update = dict(changed)
+        if messages:
+            update["messages"] = [told(m, self._surface) for m in messages]
+        return [*self._both({}, {self._agent: update}), *self._speech.whole(messages)]
+
+    def _merge(self, changed: Mapping[str, Json], messages: Sequence[Mapping[str, Json]]) -> None:
+        merged = {k: v for k, v in {**self.values, **changed}.items() if v is not None}
+        if messages:
+            merged["messages"] = [*(self.values.get("messages") or ()), *messages]
+        self.values = merged
+
+    def _step_started(self, data: Mapping[str, Any]) -> list[Frame]:
+        if "tasks" not in self._modes:
+            return []
+        step = data.get("step", "")
+        return [Frame("tasks", {"id": f"{self._run_id}:{step}", "name": step, "input": None, "triggers": []})]
+
+    def _step_finished(self, data: Mapping[str, Any]) -> list[Frame]:
+        step, result = data.get("step", ""), data.get("result")
+        frames = [Frame("updates", {step: result})] if "updates" in self._modes else []
+        return frames + self._step_done(step, {"result": result}, None)
+
+    def _step_failed(self, data: Mapping[str, Any]) -> list[Frame]:
+        return self._step_done(data.get("step", ""), {}, data.get("message", ""))
+
+    def _step_done(self, step: str, result: Mapping[str, Json], error: str | None) -> list[Frame]:
+        if "tasks" not in self._modes:
+            return []
+        done: dict[str, Json] = {
+            "id": f"{self._run_id}:{step}",
+            "name": step,
+            "error": error,
+            "interrupts": [],
+            "result": result,
+        }
+        return [Frame("tasks", done)]
+
+    def _custom(self, name: Json, data: Json) -> list[Frame]:
+        return [Frame("custom", {"name": name, "data": data})] if "custom" in self._modes else []
+
+    # -- shapes -------------------------------------------------------------------------------------------------------
+    def _state(self, values: Mapping[str, Json]) -> dict[str, Json]:
+        return {**values, "messages": messages_of(values, self._surface)}
+
+    def _langchain(self, event: Event) -> list[Frame]:
+        """An event as LangChain's ``astream_events`` (v2) would tell it."""
+        data: Mapping[str, Any] = event.data
+        kind, name = _LANGCHAIN.get(event.type, ""), self._agent
+        payload: Json = {}
+        if event.type == "values":
+            payload = {"chunk": data.get("values") or {}}
+        elif event.type == "text":
+            payload = {"chunk": self._speech.chunk(data.get("text", ""))}
+        elif event.type == "custom":
+            name, payload = str(data.get("name")), data.get("data")
+        elif event.type == "run.succeeded":
+            payload = {"output": data.get("output")}
+        if not kind:
+            return []
+        told_as: dict[str, Json] = {"event": kind, "name": name, "run_id": self._run_id, "data": payload}
+        return [Frame("events", {**told_as, "tags": [], "metadata": {}, "parent_ids": []})]

@@ -1,0 +1,187 @@
+"""Request bodies that ``langgraph-sdk`` 0.4.14 sends where they are not Agent Protocol's, as pydantic models.
+
+Strict in types; null is absence. What names a promise that this server cannot keep is refused by name
+(``unkept.py``); what only asks for less than it always does (``durability``, ``stream_resumable``) is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from dragoman.agent_protocol.wire import Body, Command, Config, Fields, Limit, Offset, Query, Status, ThreadCreate
+from dragoman.memory.codec import loads
+
+__all__ = [
+    "AssistantSearch",
+    "CheckpointRequest",
+    "HistoryRequest",
+    "JoinQuery",
+    "RunListQuery",
+    "SdkRunCreate",
+    "SdkThreadCreate",
+    "SdkThreadPatch",
+    "SdkThreadSearch",
+    "StateQuery",
+    "StateUpdate",
+    "ThreadCount",
+]
+
+StreamMode = Literal[
+    "values",
+    "messages",
+    "updates",
+    "events",
+    "tasks",
+    "checkpoints",
+    "debug",
+    "custom",
+    "messages-tuple",
+    "tools",
+    "lifecycle",
+]
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+StreamModes = Annotated[
+    list[StreamMode],
+    BeforeValidator(_one_or_many),
+    Field(default_factory=lambda: ["values"], min_length=1, max_length=16),
+]
+
+
+class AssistantSearch(Body):
+    """POST /assistants/search and /assistants/count"""
+
+    metadata: Fields
+    graph_id: str | None = None
+    name: str | None = None
+    limit: Limit = 10
+    offset: Offset = 0
+    sort_by: Literal["assistant_id", "graph_id", "name", "created_at", "updated_at"] | None = None
+    sort_order: Literal["asc", "desc"] = "desc"
+    select: list[str] | None = None
+
+
+class SdkThreadCreate(ThreadCreate):
+    """POST /threads"""
+
+    supersteps: Any = None
+    ttl: Any = None
+
+
+class ThreadCount(Body):
+    """POST /threads/count"""
+
+    metadata: Fields
+    values: Fields
+    status: Status | None = None
+
+
+class SdkThreadSearch(ThreadCount):
+    """POST /threads/search"""
+
+    limit: Limit = 10
+    offset: Offset = 0
+    ids: Annotated[list[str], Field(max_length=1000)] | None = None
+    sort_by: str | None = None
+    sort_order: Literal["asc", "desc"] = "desc"
+    select: list[str] | None = None
+    extract: Any = None
+
+
+class SdkThreadPatch(Body):
+    """PATCH /threads/{thread_id}"""
+
+    metadata: Fields
+    ttl: Any = None
+
+
+class CheckpointName(Body):
+    """Which checkpoint; null or none at all is the newest."""
+
+    checkpoint_id: str | None = None
+
+
+class StateUpdate(Body):
+    """POST /threads/{thread_id}/state. An agent is one node, so ``as_node`` changes nothing."""
+
+    values: Any = None
+    checkpoint: CheckpointName | None = None
+    checkpoint_id: str | None = None
+
+
+class CheckpointRequest(Body):
+    """POST /threads/{thread_id}/state/checkpoint"""
+
+    checkpoint: CheckpointName
+
+
+class HistoryRequest(Body):
+    """POST /threads/{thread_id}/history"""
+
+    limit: Limit = 10
+    before: str | CheckpointName | None = None
+    checkpoint: CheckpointName | None = None
+    metadata: Fields
+    select: list[str] | None = None
+
+
+class SdkRunCreate(Body):
+    """POST /threads/{thread_id}/runs, /runs and their wait and stream
+
+    ``config`` and ``context`` are checked and not handed on: agents made of a function take no configuration.
+    """
+
+    assistant_id: str
+    input: Any = None
+    command: Command | None = None
+    metadata: Fields
+    config: Config | None = None
+    context: Fields
+    stream_mode: StreamModes
+    multitask_strategy: Literal["reject", "interrupt", "rollback", "enqueue"] = "enqueue"
+    if_not_exists: Literal["create", "reject"] = "reject"
+    on_disconnect: Literal["cancel", "continue"] = "continue"
+    on_completion: Literal["delete", "keep"] | None = None
+    after_seconds: Annotated[float, Field(ge=0, le=10 * 365 * 86_400)] = 0.0
+    webhook: str | None = None
+    checkpoint: Any = None
+    checkpoint_id: Any = None
+    interrupt_before: Any = None
+    interrupt_after: Any = None
+
+
+def _list_of_modes(value: object) -> object:
+    """Repeated parameters, or the JSON list that the JavaScript SDK makes of them; an empty text is none."""
+    if value == "":
+        return None
+    if isinstance(value, str) and value.startswith("["):
+        return loads(value)
+    return _one_or_many(value)
+
+
+class StateQuery(Query):
+    """GET /threads/{thread_id}/state"""
+
+    select: Annotated[list[str] | None, BeforeValidator(_one_or_many)] = None
+
+
+class JoinQuery(Query):
+    """GET /threads/{thread_id}/runs/{run_id}/stream and GET /runs/{run_id}/stream"""
+
+    stream_mode: Annotated[list[StreamMode] | None, BeforeValidator(_list_of_modes)] = None
+    cancel_on_disconnect: bool = False
+
+
+class RunListQuery(Query):
+    """GET /threads/{thread_id}/runs"""
+
+    limit: Limit = 10
+    offset: Offset = 0
+    status: Literal["pending", "running", "error", "success", "timeout", "interrupted"] | None = None
+    select: Annotated[list[str] | None, BeforeValidator(_one_or_many)] = None
