@@ -15,12 +15,19 @@ __all__ = ["now_micros", "short_digest", "uuid7"]
 
 _lock = threading.Lock()
 _last = 0
+_random = b""
+# A system call for each id would also hand the interpreter's lock over, which costs more than the id.
+_POOL_BYTES = 4096
+os.register_at_fork(after_in_child=lambda: _forget_random())
 
 
 def uuid7() -> str:
     """A new UUIDv7 in its canonical 36-character form."""
-    global _last
+    global _last, _random
     with _lock:
+        if not _random:
+            _random = os.urandom(_POOL_BYTES)
+        chance, _random = _random[:8], _random[8:]
         stamp = (time.time_ns() // 1_000_000) << 12
         _last = stamp = max(stamp, _last + 1)
     value = (
@@ -28,10 +35,16 @@ def uuid7() -> str:
         | (0x7 << 76)
         | ((stamp & 0xFFF) << 64)
         | (0b10 << 62)
-        | (int.from_bytes(os.urandom(8), "big") >> 2)
+        | (int.from_bytes(chance, "big") >> 2)
     )
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _forget_random() -> None:
+    """A forked process must not give out its parent's ids."""
+    global _random
+    _random = b""
 
 
 def short_digest(*parts: str) -> str:

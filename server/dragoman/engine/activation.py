@@ -180,14 +180,22 @@ class Activation:
         ctx = self.ctx
         interrupts = list(ctx.parking.interrupts.values()) if ctx and change.status is RunStatus.WAITING else []
         messages = self._messages(change)
-        write = self._recorder.write(interrupts=interrupts, change=change, messages=messages)
-        run = await _uninterrupted(write)
+        try:
+            run = await self._recorder.write(interrupts=interrupts, change=change, messages=messages)
+        except asyncio.CancelledError:
+            run = await _uninterrupted(self._after_cancelled_write())
         if run.cancel_requested and not run.ended:  # asked for while the run was parking
             run, events = await self._engine.ledger.cancel(run.tenant, run.id)
             self._engine.publish(run, events)
         elif ctx is not None and ctx.parking.children and not run.ended:
             await self._children_settled(ctx, run)
         return run
+
+    async def _after_cancelled_write(self) -> Run:
+        """The last write lands whole although its caller was cancelled: wait for it, and tell of what it wrote."""
+        await self._engine.ledger.renew(self._engine.worker, ())  # writes are done in order: this one is after it
+        self._engine.hub.nudge(self._lease.tenant, self._lease.thread_id)
+        return (await self._engine.ledger.load(self._lease.tenant, self._lease.run_id)).run
 
     def _messages(self, change: Change) -> list[Mapping[str, Json]]:
         run = self._recorder.run
@@ -212,7 +220,7 @@ class Activation:
 
 
 async def _uninterrupted(write: Coroutine[Any, Any, Run]) -> Run:
-    """Await a last write to its end, however often the task is cancelled meanwhile."""
+    """Await to the end, however often the task is cancelled meanwhile."""
     inner = asyncio.ensure_future(write)
     while not inner.done():
         with contextlib.suppress(asyncio.CancelledError):

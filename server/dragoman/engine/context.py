@@ -56,11 +56,9 @@ class RunContext(Context):
         self.parking = Parking(park)
         self.was_torn = run.crashes > 0
         self.cancel_requested = False
-        self._principal = Principal(run.tenant, run.subject, frozenset())
         self._counted = 0
         self._values: dict[str, Json] | None = None
         self._updates: dict[str, Json] = {}
-        self._store = JournaledStore(self)
 
     # -- who and where ------------------------------------------------------------------------------------------------
     @property
@@ -77,7 +75,7 @@ class RunContext(Context):
 
     @property
     def principal(self) -> Principal:
-        return self._principal
+        return Principal(self.run.tenant, self.run.subject, frozenset())
 
     @property
     def metadata(self) -> Mapping[str, Json]:
@@ -94,7 +92,7 @@ class RunContext(Context):
 
     @property
     def store(self) -> Store:
-        return self._store
+        return JournaledStore(self)
 
     # -- durable work -------------------------------------------------------------------------------------------------
     def step(

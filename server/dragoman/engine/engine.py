@@ -260,12 +260,11 @@ class Engine(ThreadVerbs):
 
     async def wait_here(self, run: Run) -> Run:
         """A run that is at work in this process, once it has settled or gone to sleep; any other as it is now."""
-        while not run.settled and run.id in self._activations:
-            task = self._activations[run.id].task
-            if task is not None:
-                await asyncio.wait([task])
-            run = await self.get(self.principal_of(run), run.id)
-        return run
+        if run.settled:
+            return run
+        while (activation := self._activations.get(run.id)) is not None and activation.task is not None:
+            await asyncio.wait([activation.task])
+        return await self.get(self.principal_of(run), run.id)
 
     def cancel_later(self, principal: Principal, run_id: str, reason: str) -> None:
         """Cancel a run without waiting for it; one that has ended already is let be."""

@@ -28,12 +28,13 @@ class SlowSubscriber(DragomanError):
 class Subscription:
     """One subscriber's bounded queue."""
 
-    __slots__ = ("_limit", "_queue", "_waiter", "overflowed")
+    __slots__ = ("_limit", "_nudged", "_queue", "_waiter", "overflowed")
 
     def __init__(self, limit: int) -> None:
         self._queue: deque[Event] = deque()
         self._limit = limit
         self._waiter: asyncio.Future[None] | None = None
+        self._nudged = False
         self.overflowed = False
 
     def put(self, events: Sequence[Event]) -> None:
@@ -47,9 +48,18 @@ class Subscription:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def get(self, last_seq: int) -> Event:
-        """The next event. Raises ``SlowSubscriber`` once the queue has overflowed."""
+    def nudge(self) -> None:
+        """Say that the log holds events that were not handed over."""
+        self._nudged = True
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def get(self, last_seq: int) -> Event | None:
+        """The next event, or None when the log must be read again. Raises ``SlowSubscriber`` after an overflow."""
         while not self._queue:
+            if self._nudged:
+                self._nudged = False
+                return None
             if self.overflowed:
                 raise SlowSubscriber(
                     f"More than {self._limit} events were waiting for this subscriber, so it was cut off; "
@@ -75,6 +85,11 @@ class EventHub:
         """Hand committed events of one thread to its subscribers."""
         for subscription in self._subscriptions.get((tenant, thread_id), ()):
             subscription.put(events)
+
+    def nudge(self, tenant: str, thread_id: str) -> None:
+        """Have a thread's subscribers read its log again."""
+        for subscription in self._subscriptions.get((tenant, thread_id), ()):
+            subscription.nudge()
 
     def open(self, tenant: str, thread_id: str) -> Subscription:
         """A new subscription; close it with ``close``."""

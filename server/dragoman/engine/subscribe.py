@@ -89,7 +89,7 @@ async def _next(subscription: Subscription, cursor: _Cursor) -> Event | None:
     """The next live event in order, or None where the log must be read again."""
     while True:
         event = await subscription.get(cursor.last)
-        if event.seq == cursor.last + 1:
+        if event is None or event.seq == cursor.last + 1:
             return event
         if event.seq > cursor.last:
             return None
