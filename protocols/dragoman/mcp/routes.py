@@ -36,8 +36,11 @@ _WITHOUT_HEADER: Final = "2025-03-26"
 
 
 def routes(engine: Engine, settings: McpSettings) -> list[BaseRoute]:
-    """The face's routes: one, at ``settings.path``."""
-    return [Route(settings.path, McpEndpoint(engine, settings), methods=["GET", "POST", "DELETE"], name="mcp")]
+    """The face's routes: ``settings.path``, with and without a slash at its end, since a redirect loses headers."""
+    endpoint, methods = McpEndpoint(engine, settings), ["GET", "POST", "DELETE"]
+    plain = settings.path.rstrip("/")
+    paths = [plain, f"{plain}/"] if plain else ["/"]
+    return [Route(path, endpoint, methods=methods) for path in paths]
 
 
 class _Refused(Exception):

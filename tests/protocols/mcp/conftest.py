@@ -1,4 +1,4 @@
-"""The face over a real engine and a real SQLite file: in process, over HTTP, and what the official schemas say of it."""
+"""The face over a real engine and a real SQLite file: in process and over HTTP, and the official schemas."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _served() -> list[Agent]:
 AGENTS = _served()
 
 
-# -- schemas --------------------------------------------------------------------------------------------------------------
+# -- schemas -----------------------------------------------------------------------------------------------------------
 class Schemas:
     """The official JSON Schemas, by file and definition."""
 
@@ -61,8 +61,7 @@ class Schemas:
         """Fail unless the value fits."""
         document = json.loads((SPECS / f"{file}.schema.json").read_text())
         schema = {"$ref": f"#/$defs/{definition}", "$defs": document["$defs"]}
-        problems = [e.message for e in jsonschema.Draft202012Validator(schema).iter_errors(value)]
-        assert not problems, f"{definition}: {problems}"
+        jsonschema.validate(value, schema, jsonschema.Draft202012Validator)
 
     def modern(self, definition: str, value: Any) -> None:
         self.check("mcp-2026-07-28", definition, value)
@@ -79,7 +78,7 @@ def schemas() -> Schemas:
     return Schemas()
 
 
-# -- in process -----------------------------------------------------------------------------------------------------------
+# -- in process --------------------------------------------------------------------------------------------------------
 @dataclass
 class Recorded:
     """A channel that keeps what was sent, and lets a test wait for it."""
@@ -171,7 +170,8 @@ StartInProcess = Callable[..., AbstractAsyncContextManager[InProcess]]
 
 
 def _settings(**changes: Any) -> McpSettings:
-    return McpSettings(**{"state_key": b"k" * 32, "version": "1.0.0", "inline_wait": 0.2, **changes})
+    given: dict[str, Any] = {"state_key": b"k" * 32, "version": "1.0.0", "inline_wait": 0.2, **changes}
+    return McpSettings(**given)
 
 
 @asynccontextmanager
@@ -189,7 +189,7 @@ async def _engine(path: Path, agents: Sequence[Agent]) -> AsyncGenerator[Engine]
 
 @pytest.fixture
 def in_process(tmp_path: Path) -> StartInProcess:
-    """Start an engine and a kernel over it; the ledger's file is the test's, so that a second one finds the first's runs."""
+    """Start an engine and a kernel over it; a second one in the same test finds the first one's runs."""
 
     @asynccontextmanager
     async def start(*more: Agent, **changes: Any) -> AsyncGenerator[InProcess]:
@@ -199,7 +199,7 @@ def in_process(tmp_path: Path) -> StartInProcess:
     return start
 
 
-# -- over HTTP ------------------------------------------------------------------------------------------------------------
+# -- over HTTP ---------------------------------------------------------------------------------------------------------
 class _Authenticated:
     """Stands for the app's authentication: the caller is named by a header, or is the default one."""
 
@@ -207,7 +207,8 @@ class _Authenticated:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        named = dict(scope.get("headers") or ()).get(b"x-test-subject")
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        named = headers.get(b"x-test-subject")
         scope["dragoman.principal"] = CALLER if named is None else Principal("acme", named.decode())
         await self._app(scope, receive, send)
 

@@ -45,7 +45,7 @@ async def _answer(client: Any, result: dict[str, Any], name: str, arguments: dic
     return await client.modern("tools/call", retry, elicits=True)
 
 
-# -- plain calls ----------------------------------------------------------------------------------------------------------
+# -- plain calls -------------------------------------------------------------------------------------------------------
 async def test_a_call_is_a_durable_run_and_its_result_names_it(in_process: Start, schemas: Any) -> None:
     async with in_process() as client:
         result = await client.call("find_order", {"order_id": "A-1"})
@@ -96,7 +96,9 @@ async def test_artifacts_come_with_the_result_and_are_read_by_their_uri(in_proce
     schemas.modern("ListResourcesResult", listed)
 
 
-async def test_progress_goes_out_under_the_clients_token_and_rises(in_process: Start, recorded: Any, schemas: Any) -> None:
+async def test_progress_goes_out_under_the_clients_token_and_rises(
+    in_process: Start, recorded: Any, schemas: Any
+) -> None:
     async with in_process() as client:
         result = await client.call("count", {"to": 3}, channel=recorded, meta={"progressToken": "p"})
     assert result["structuredContent"] == {"result": 3}
@@ -136,12 +138,17 @@ async def test_a_call_that_outlasts_its_wait_is_answered_with_a_handle_that_run_
         gate.open.set()
         ended = await client.call("run_status", {"run_id": run_id})
     assert status["structuredContent"]["status"] == "running"
-    assert ended["structuredContent"] == {"run_id": run_id, "agent": "gated", "status": "succeeded", "output": "through"}
+    assert ended["structuredContent"] == {
+        "run_id": run_id,
+        "agent": "gated",
+        "status": "succeeded",
+        "output": "through",
+    }
     for result in (handle, status, ended):
         schemas.modern("CallToolResult", result)
 
 
-# -- questions: clients that can do nothing ---------------------------------------------------------------------------------
+# -- questions: clients that can do nothing ----------------------------------------------------------------------------
 async def test_a_client_that_cannot_be_asked_gets_a_handle_and_answers_by_a_tool(in_process: Start) -> None:
     async with in_process() as client:
         handle = await client.call("refund", {"order_id": "A", "amount": 500})
@@ -215,8 +222,10 @@ async def test_companions_can_be_left_out_and_an_agent_cannot_take_the_name_of_o
             pass
 
 
-# -- questions: multi round-trip ------------------------------------------------------------------------------------------
-async def test_a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run(in_process: Start, schemas: Any) -> None:
+# -- questions: multi round-trip ---------------------------------------------------------------------------------------
+async def test_a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run(
+    in_process: Start, schemas: Any
+) -> None:
     arguments = {"order_id": "A", "amount": 500}
     async with in_process() as client:
         asked = await client.call("refund", arguments, elicits=True)
@@ -255,7 +264,7 @@ async def test_a_retry_without_the_answer_is_asked_again_and_unknown_keys_are_ig
         asked = await client.call(params["name"], params["arguments"], elicits=True)
         state = {"requestState": asked["requestState"]}
         empty = await client.modern("tools/call", {**params, **state}, elicits=True)
-        stray = {"inputResponses": {"stray": {"action": "accept", "content": {}}}}
+        stray: dict[str, Any] = {"inputResponses": {"stray": {"action": "accept", "content": {}}}}
         other = await client.modern("tools/call", {**params, **state, **stray}, elicits=True)
     assert list(empty["result"]["inputRequests"]) == list(other["result"]["inputRequests"]) == ["input"]
 
@@ -319,7 +328,12 @@ async def test_declining_answers_an_approval_or_cancels_the_run_and_dismissing_l
     async with in_process() as client:
         asked = await client.call(name, arguments, elicits=True)
         responses = {key: {"action": action} for key in asked["inputRequests"]}
-        retry = {"name": name, "arguments": arguments, "requestState": asked["requestState"], "inputResponses": responses}
+        retry = {
+            "name": name,
+            "arguments": arguments,
+            "requestState": asked["requestState"],
+            "inputResponses": responses,
+        }
         response = await client.modern("tools/call", retry, elicits=True)
         run = await client.engine.get(Principal("acme", "ada"), response["result"]["_meta"]["dragoman/run"])
     assert run.status is status
@@ -336,7 +350,7 @@ async def test_what_asks_for_authorization_is_never_put_into_a_form(in_process: 
     assert got["result"]["inputRequests"] == {}
 
 
-# -- questions: elicitation in the older era ------------------------------------------------------------------------------
+# -- questions: elicitation in the older era ---------------------------------------------------------------------------
 async def _elicited(client: Any, channel: Any, count: int, **result: Any) -> None:
     request = await channel.wait_for("elicitation/create", count)
     await client.kernel.reply(client.peer(elicits=True), Reply(request["id"], result, None))
@@ -403,7 +417,7 @@ async def test_a_reply_of_another_tenant_or_to_nothing_is_ignored(in_process: St
     assert status["structuredContent"]["status"] == "waiting"
 
 
-# -- cancellation ---------------------------------------------------------------------------------------------------------
+# -- cancellation ------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("era", ["modern", "older"])
 async def test_cancelling_a_request_by_its_id_cancels_its_run_and_leaves_it_unanswered(
     in_process: Start, era: str, recorded: Any

@@ -24,8 +24,12 @@ from dragoman.memory.model import (
 )
 
 RUN = Run("acme", "r1", "t1", "refund", "1.0.0", RunStatus.SUCCEEDED, 1_700_000_000_000_000, 1_700_000_001_500_000)
-ORDER = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
-NODE = {"$ref": "#/$defs/Node", "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}}}
+ORDER: dict[str, Any] = {"type": "object", "properties": {"id": {"type": "string"}}, "required": ["id"]}
+NODE: dict[str, Any] = {
+    "$ref": "#/$defs/Node",
+    "$defs": {"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}}}},
+}
+NODES = {"type": "array", "items": {"$ref": "#/$defs/Node"}, "$defs": NODE["$defs"]}
 CHOICE = {"type": "string", "enum": ["approve", "reject"]}
 APPROVAL = {
     "type": "object",
@@ -43,26 +47,24 @@ def _view(run: Run, *found: Artifact, asks: Interrupt | None = None) -> RunView:
     return RunView(run, (asks,) if asks else (), found)
 
 
-# -- results --------------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("output_schema", "output", "structured"),
-    [
-        (ORDER, {"id": "A"}, {"id": "A"}),
-        (NODE, {"next": {}}, {"next": {}}),
-        ({"type": "string"}, "done", {"result": "done"}),
-        ({"type": "number"}, 1.5, {"result": 1.5}),
-        ({"type": "array", "items": NODE}, [{}], {"result": [{}]}),
-        ({"type": "null"}, None, {"result": None}),
-        ({"anyOf": [ORDER, {"type": "null"}]}, {"id": "A"}, {"result": {"id": "A"}}),
-        ({}, {"any": 1}, {"any": 1}),
-        ({}, [1], {"result": [1]}),
-    ],
-)
+# -- results -----------------------------------------------------------------------------------------------------------
+OUTPUTS: list[tuple[dict[str, Any], Any, dict[str, Any]]] = [
+    (ORDER, {"id": "A"}, {"id": "A"}),
+    (NODE, {"next": {}}, {"next": {}}),
+    ({"type": "string"}, "done", {"result": "done"}),
+    ({"type": "number"}, 1.5, {"result": 1.5}),
+    (NODES, [{}], {"result": [{}]}),
+    ({"type": "null"}, None, {"result": None}),
+    ({"anyOf": [ORDER, {"type": "null"}]}, {"id": "A"}, {"result": {"id": "A"}}),
+    ({}, {"any": 1}, {"any": 1}),
+    ({}, [1], {"result": [1]}),
+]
+
+
+@pytest.mark.parametrize(("output_schema", "output", "structured"), OUTPUTS)
 def test_structured_content_is_an_object_that_fits_the_schema_told_for_it(
     output_schema: dict[str, Any], output: Any, structured: dict[str, Any]
 ) -> None:
-    if output_schema.get("type") == "array":
-        output_schema = {"type": "array", "items": {"$ref": "#/$defs/Node"}, "$defs": NODE["$defs"]}
     shape = project.shape_of(output_schema)
     told = project.call_result(_view(replace(RUN, output=output)), shape, "2026-07-28", 1000)
     assert told["structuredContent"] == structured
@@ -135,7 +137,7 @@ def test_a_result_has_no_part_that_its_version_does_not_know(version: str) -> No
     assert ("structuredContent" in told) == (version in ("2025-06-18", "2025-11-25", "2026-07-28"))
 
 
-# -- tasks ----------------------------------------------------------------------------------------------------------------
+# -- tasks -------------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("status", "wire", "definition"),
     [
@@ -161,7 +163,7 @@ def test_every_status_of_a_run_has_a_status_of_a_task() -> None:
     assert set(project.TASK_STATUS) == set(RunStatus)
 
 
-# -- forms ----------------------------------------------------------------------------------------------------------------
+# -- forms -------------------------------------------------------------------------------------------------------------
 NULLABLE = {"type": "object", "properties": {"floor": {"anyOf": [{"type": "integer"}, {"type": "null"}]}}}
 DEFINED = {
     "type": "object",
@@ -186,7 +188,11 @@ MANY = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "minIt
         (MANY, {"answer": ["a"]}, ["a"]),
         (ORDER, {"id": "A"}, {"id": "A"}),
         ({"type": "array", "items": {"type": "object"}}, {"answer": '[{"a":1}]'}, [{"a": 1}]),
-        ({"type": "object", "properties": {"order": ORDER}}, {"answer": '{"order":{"id":"A"}}'}, {"order": {"id": "A"}}),
+        (
+            {"type": "object", "properties": {"order": ORDER}},
+            {"answer": '{"order":{"id":"A"}}'},
+            {"order": {"id": "A"}},
+        ),
         ({"enum": [1, 2]}, {"answer": "2"}, 2),
         ({}, {"answer": "null"}, None),
     ],
@@ -242,7 +248,7 @@ def test_a_form_without_the_json_that_it_asked_for_is_invalid_input(content: dic
         forms.answer_of(_question({"type": "array"}), {"action": "accept", "content": content}, "2026-07-28")
 
 
-# -- tables ---------------------------------------------------------------------------------------------------------------
+# -- tables ------------------------------------------------------------------------------------------------------------
 def test_versions_are_told_newest_first_and_every_feature_names_versions_that_exist() -> None:
     assert eras.SUPPORTED == ("2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05")
     assert all(versions <= set(eras.ALL) for versions in eras.FEATURES.values())

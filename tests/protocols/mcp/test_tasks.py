@@ -28,7 +28,9 @@ async def _get(client: Any, task_id: str, **how: Any) -> dict[str, Any]:
     return result
 
 
-async def test_a_call_that_ends_at_once_is_answered_with_its_result_though_tasks_are_declared(in_process: Start) -> None:
+async def test_a_call_that_ends_at_once_is_answered_with_its_result_though_tasks_are_declared(
+    in_process: Start,
+) -> None:
     async with in_process() as client:
         result = await client.call("echo", {"text": "hi"}, tasks=True)
     assert result["resultType"] == "complete"
@@ -57,7 +59,7 @@ async def test_a_task_lives_through_its_questions_each_under_a_key_of_its_own(in
         task_id = (await client.call("ship", {"order_id": "A"}, tasks=True))["taskId"]
         first = await _get(client, task_id)
         address = {"address": {"action": "accept", "content": {"street": "Main", "speed": "slow"}}}
-        stray = {"stray": {"action": "accept", "content": {}}}
+        stray: dict[str, Any] = {"stray": {"action": "accept", "content": {}}}
         update = {"taskId": task_id, "inputResponses": {**address, **stray}}
         acknowledged = (await client.modern("tasks/update", update, tasks=True))["result"]
         await client.engine.wait(CALLER, task_id, 10)
@@ -75,7 +77,9 @@ async def test_a_task_lives_through_its_questions_each_under_a_key_of_its_own(in
     schemas.tasks("UpdateTaskResult", acknowledged)
 
 
-async def test_a_client_without_elicitation_sees_that_input_is_required_and_no_request_for_it(in_process: Start) -> None:
+async def test_a_client_without_elicitation_sees_that_input_is_required_and_no_request_for_it(
+    in_process: Start,
+) -> None:
     async with in_process() as client:
         task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
         seen = await _get(client, task_id, elicits=False)
@@ -160,13 +164,13 @@ async def test_a_task_is_polled_after_a_restart(in_process: Start) -> None:
 async def test_a_task_needs_the_capability_and_an_id_that_is_the_callers(in_process: Start, method: str) -> None:
     async with in_process() as client:
         run = await client.engine.run(CALLER, RunRequest("echo", {"text": "mine"}))
-        params = {"taskId": run.id, "inputResponses": {}}
+        params: dict[str, Any] = {"taskId": run.id, "inputResponses": {}}
         undeclared = await client.modern(method, params)
         stranger = await client.modern(method, params, tasks=True, principal=Principal("evil", "eve"))
         unknown = await client.modern(method, {**params, "taskId": "none"}, tasks=True)
         missing = await client.modern(method, {"inputResponses": {}}, tasks=True)
     assert undeclared["error"]["code"] == -32021
-    required = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
+    required: dict[str, Any] = {"extensions": {"io.modelcontextprotocol/tasks": {}}}
     assert undeclared["error"]["data"] == {"requiredCapabilities": required}
     assert stranger["error"] == unknown["error"]
     assert unknown["error"]["code"] == missing["error"]["code"] == -32602
