@@ -32,10 +32,10 @@ def state_name(state: int) -> str:
 
 
 @asynccontextmanager
-async def a2a_client(url: str) -> AsyncGenerator[A2aClient]:
+async def a2a_client(url: str, *, streaming: bool) -> AsyncGenerator[A2aClient]:
     """The a2a-sdk's client, made from the agent card."""
     async with httpx.AsyncClient(timeout=30) as http:
-        client = await create_client(url, ClientConfig(httpx_client=http, streaming=False))
+        client = await create_client(url, ClientConfig(httpx_client=http, streaming=streaming))
         try:
             yield client
         finally:
@@ -91,12 +91,20 @@ class McpTask(mcp_types.Result):
     result: dict[str, Any] | None = None
 
 
+async def _later(context: object, params: object) -> mcp_types.ElicitResult:
+    """This client leaves the questions of a task to somebody else."""
+    return mcp_types.ElicitResult(action="cancel")
+
+
 @asynccontextmanager
 async def mcp_task(url: str) -> AsyncGenerator[Callable[[str], Awaitable[McpTask]]]:
     """The MCP SDK's client of 2026-07-28 with the tasks extension: ``await get(task_id)``."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        async with McpClient(f"{url}/mcp", mode="2026-07-28", extensions=[advertise(_TASKS)]) as client:
+        # A server asks only what the client says it can: with a callback it tells that it takes elicitations.
+        async with McpClient(
+            f"{url}/mcp", mode="2026-07-28", extensions=[advertise(_TASKS)], elicitation_callback=_later
+        ) as client:
 
             async def get(task_id: str) -> McpTask:
                 return await client.session.send_request(_GetTask(params=_TaskParams(task_id=task_id)), McpTask)

@@ -51,7 +51,7 @@ def main() -> None:
 async def _show(console: Console, server: ServerProcess) -> Seen:
     seen = Seen()
     console.print(f"[bold]1[/] The refund desk is served at {server.url} (ready in {server.start():.2f} s)")
-    async with clients.a2a_client(server.url) as peer:
+    async with clients.a2a_client(server.url, streaming=False) as peer:
         task = await clients.send_refund(peer, "A-1002", 250.0)
     seen.run_id = task.id
     seen.a2a.append(clients.state_name(task.status.state))
@@ -60,10 +60,15 @@ async def _show(console: Console, server: ServerProcess) -> Seen:
     pid = server.pid
     server.kill()
     console.print(f"[bold]3[/] kill -9 {pid}; started again, ready in {server.start():.2f} s")
-    async with clients.a2a_client(server.url) as peer, clients.mcp_task(server.url) as get:
+    async with clients.a2a_client(server.url, streaming=True) as peer, clients.mcp_task(server.url) as get:
         ready = asyncio.Event()
         watching = asyncio.create_task(clients.watch(peer, task.id, ready))
-        await asyncio.wait_for(ready.wait(), 10)
+        started = asyncio.create_task(ready.wait())
+        await asyncio.wait([started, watching], timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.is_set():
+            raise DemoFailed(
+                f"The A2A client could not subscribe: {watching.exception() if watching.done() else 'no answer'}"
+            )
         waiting = await get(task.id)
         seen.mcp.append(waiting.status)
         asked = ", ".join(waiting.input_requests or {})
