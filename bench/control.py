@@ -1,8 +1,9 @@
-"""The control: a bare Starlette route that answers the JSON it was sent, served as Dragoman is (uvloop, httptools)."""
+"""The control: a bare Starlette route that answers the JSON it was sent. ``python control.py PORT LOOP HTTP``."""
 
 from __future__ import annotations
 
 import sys
+from typing import Literal, cast
 
 import uvicorn
 from starlette.applications import Starlette
@@ -19,4 +20,14 @@ async def echo(request: Request) -> JSONResponse:
 app = Starlette(routes=[Route("/echo", echo, methods=["POST"])])
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=int(sys.argv[1]), loop="uvloop", http="httptools", log_level="error", access_log=False)
+    port, loop, http = sys.argv[1:]
+    uvicorn.run(
+        app,
+        port=int(port),
+        loop=cast(Literal["asyncio", "uvloop"], loop),
+        http=cast(Literal["h11", "httptools"], http),
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )

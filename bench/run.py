@@ -21,19 +21,23 @@ import streaming
 from rich.console import Console
 from rich.table import Table
 
+
+def _face_rows(stack: str) -> list[tuple[str, str, str, str]]:
+    rows = [(f"bare echo on {stack}, CPU", f"faces.{stack}.control_cpu_us", "", "µs")]
+    for name in faces.REQUESTS:
+        at = f"faces.{stack}.faces.{name}"
+        rows += [
+            (f"{name} on {stack}, CPU", f"{at}.cpu_us", "", "µs"),
+            (f"{name} on {stack}, CPU against the echo", f"{at}.ratio", f"{at}.limit", "×"),
+            (f"{name} on {stack}, p50 at c=1", f"{at}.p50_ms_c1", f"{at}.p50_limit_ms_c1", "ms"),
+            (f"{name} on {stack}, at c=16", f"{at}.per_second_c16", "", "/s"),
+        ]
+    return rows
+
+
 # name, the figure's path, the limit's path ("" for none), and the unit
 ROWS: list[tuple[str, str, str, str]] = [
-    ("bare echo, CPU", "faces.control_cpu_us", "", "µs"),
-    *[
-        (f"{name}, {what}", f"faces.faces.{name}.{key}", limit.format(name), unit)
-        for name in faces.REQUESTS
-        for what, key, limit, unit in (
-            ("CPU", "cpu_us", "", "µs"),
-            ("CPU against the echo", "ratio", "faces.faces.{}.limit", "×"),
-            ("p50 at c=1", "p50_ms_c1", "", "ms"),
-            ("at c=16", "per_second_c16", "", "/s"),
-        )
-    ],
+    *[row for stack in faces.STACKS for row in _face_rows(stack)],
     ("step commit, one INSERT+COMMIT", "ledger.floor_ms", "", "ms"),
     ("step commit at c=1", "ledger.c1_ratio", "", "×"),
     ("step commit at c=16", "ledger.c16_ratio", "ledger.limit_c16_ratio", "×"),

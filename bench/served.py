@@ -1,0 +1,32 @@
+"""The measured agents under a chosen HTTP stack: ``python served.py PORT LOOP HTTP FILE``. The application is the
+server's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, cast
+
+import uvicorn
+from echo_agents import echo, park, steps, stream
+
+from dragoman.app import build_app
+from dragoman.settings import load
+
+Loop = Literal["asyncio", "uvloop"]
+Http = Literal["h11", "httptools"]
+
+if __name__ == "__main__":
+    port, loop, http, file = sys.argv[1:]
+    settings = load(flags={"server": {"port": int(port)}, "storage": {"path": Path(file)}})
+    app = build_app(settings, [echo, steps, stream, park])
+    uvicorn.run(
+        app,
+        port=int(port),
+        loop=cast(Loop, loop),
+        http=cast(Http, http),
+        log_level="error",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+    )
