@@ -39,6 +39,8 @@ STATES: Final = (
 """TaskState by its number."""
 
 _ROLES: Final = ("ROLE_UNSPECIFIED", "ROLE_USER", "ROLE_AGENT")
+_TEXT_ALONE: Final = {"text"}
+_PLAIN: Final = {"messageId", "role", "parts", "contextId", "taskId"}  # of a message that says nothing more
 _CONTENT: Final = ("text", "raw", "url", "data")
 _CONTEXT: Final = re.compile(r"[A-Za-z0-9._:~@-]{1,128}")
 _MOST_TEXT: Final = 256  # characters of an id
@@ -165,6 +167,8 @@ def _part(part: Any, at: str) -> dict[str, Any]:
     if not isinstance(part, dict):
         raise invalid(at, "must be an object")
     given = cast("dict[str, Any]", part)
+    if given.keys() == _TEXT_ALONE and isinstance(given["text"], str):  # nearly every part
+        return given
     held = [name for name in _CONTENT if given.get(name) is not None] or (["data"] if "data" in given else [])
     if len(held) != 1:
         raise invalid(at, "must have exactly one of text, raw, url and data")
@@ -224,8 +228,10 @@ def _file(part: Object, at: str) -> Json:
 def _kept(message: Object, message_id: str, parts: list[dict[str, Any]], text: str | None) -> dict[str, Json]:
     """The message as the run keeps it, so that it can be told again as it was."""
     kept: dict[str, Json] = {"role": "user", "content": text or "", "id": message_id}
-    if len(parts) > 1 or parts[0].keys() != {"text"}:
+    if len(parts) > 1 or parts[0].keys() != _TEXT_ALONE:
         kept["parts"] = parts
+    if message.keys() <= _PLAIN:
+        return kept
     if metadata := _object(message, "metadata", "metadata", "message."):
         kept["metadata"] = metadata
     for name, snake in (("extensions", "extensions"), ("referenceTaskIds", "reference_task_ids")):
@@ -293,11 +299,11 @@ def _enum(of: Object, name: str, snake: str, at: str, names: tuple[str, ...]) ->
         value = of.get(snake)
     if value is None:
         return ""
+    if isinstance(value, str) and value in names:
+        return value
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < len(names):
         return names[value]
-    if value not in names:
-        raise invalid(at + name, f"must be one of {', '.join(names[1:])}")
-    return cast("str", value)
+    raise invalid(at + name, f"must be one of {', '.join(names[1:])}")
 
 
 def _micros(of: Object, name: str, snake: str) -> int | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from dragoman.memory.codec import dumps, loads
@@ -54,7 +55,12 @@ _JSON_TYPE: Final = "application/json"
 def timestamp(at: int) -> str:
     """Microseconds since the epoch as a ProtoJSON timestamp."""
     seconds, micros = divmod(at, 1_000_000)
-    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
+    return f"{_second(seconds)}.{micros:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def state(run: Run, waiting_for: Sequence[Interrupt] = ()) -> str:
