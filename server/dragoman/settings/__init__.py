@@ -4,7 +4,7 @@ The only reader of files and environment variables of settings; not a registry t
 part needs is handed to it. Used by ``app`` and ``cli``; the layers below get plain values.
 """
 
-from dragoman.settings.read import FILE_NAME, Flags, find, load
+from dragoman.settings.read import FILE_NAME, Flags, find, load, user_folder
 from dragoman.settings.tables import (
     AgentTable,
     AuthTable,
@@ -29,4 +29,5 @@ __all__ = [
     "find",
     "is_loopback",
     "load",
+    "user_folder",
 ]

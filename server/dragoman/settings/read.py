@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from dragoman.agents.errors import ConfigurationError
 from dragoman.settings.tables import AgentTable, Settings, shown
 
-__all__ = ["FILE_NAME", "Flags", "find", "load"]
+__all__ = ["FILE_NAME", "Flags", "find", "load", "user_folder"]
 
 FILE_NAME = "dragoman.toml"
 Flags = Mapping[str, Mapping[str, Any]]
@@ -81,6 +82,16 @@ def load(file: Path | None = None, flags: Flags | None = None, env: Mapping[str,
         return Settings.model_validate({**merged, "file": file, "base": folder.absolute()})
     except ValidationError as error:
         raise ConfigurationError(_explain(error, layers)) from None
+
+
+def user_folder(env: Mapping[str, str] | None = None) -> Path:
+    """The folder for what this user's programs keep: the XDG state folder, or the platform's."""
+    env = os.environ if env is None else env
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "dragoman"
+    if sys.platform == "win32":
+        return Path(env.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "dragoman"
+    return Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "dragoman"
 
 
 class _Layer:

@@ -68,8 +68,13 @@ class ServerTable(_Table):
     @property
     def url(self) -> str:
         """The address that others reach it by, without a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.public_url or f"http://{host}:{self.port}"
+        return self.public_url or self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """The address that this machine reaches it by."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
 class StorageTable(_Table):
@@ -157,6 +162,20 @@ class Settings(_Table):
     def storage_path(self) -> Path:
         """The ledger's file, absolute."""
         return (self.base / self.storage.path.expanduser()).absolute()
+
+    @property
+    def storage_chosen(self) -> bool:
+        """Whether the ledger's file was named, and is not the default."""
+        return "path" in self.storage.model_fields_set
+
+    def made_storage(self) -> Path:
+        """``storage_path`` with its folder made, for its owner alone."""
+        self.storage_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.storage_path
+
+    def stored_at(self, path: Path) -> Self:
+        """The same, with the ledger in this file."""
+        return self.model_copy(update={"storage": StorageTable(path=path)})
 
     def sources(self) -> tuple[AgentSource, ...]:
         """Where the agents are. Raises ``ConfigurationError``."""

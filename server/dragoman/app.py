@@ -1,0 +1,129 @@
+"""The application: composes ledger, engine, faces and gates, and nothing else.
+
+    request -> trace -> host and origin -> who calls -> how much -> a face -> engine -> ledger
+
+Below it are the faces; above it only ``cli``. The middleware is pure ASGI: what stands before a face is on the hot
+path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from dragoman.a2a.routes import routes as a2a_routes
+from dragoman.agent_protocol.routes import routes as agent_protocol_routes
+from dragoman.agents import Agent
+from dragoman.auth import BodyLimit, HostGate, KeyGate, KeyRing, LocalGate
+from dragoman.engine import Engine
+from dragoman.mcp.routes import routes as mcp_routes
+from dragoman.memory.errors import DragomanError
+from dragoman.memory.ledger import Ledger
+from dragoman.memory.sqlite import SqliteLedger
+from dragoman.settings import Settings
+from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_settings
+from dragoman.telemetry import TraceContext, current_trace
+
+__all__ = ["build_app"]
+
+
+def build_app(settings: Settings, agents: Iterable[Agent], ledger: Ledger | None = None) -> Starlette:
+    """The application that serves these agents; its lifespan opens the ledger and starts the engine.
+
+    ``app.state.engine`` and ``app.state.ledger`` are what it composed. Raises ``ConfigurationError`` when it would
+    listen to other machines without asking who calls.
+    """
+    settings.check_exposure()
+    ledger = ledger or SqliteLedger(settings.made_storage())
+    engine = Engine(ledger, agents, settings.engine.to_engine())
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        await ledger.open()
+        try:
+            async with engine:
+                yield
+        finally:
+            await ledger.close()
+
+    app = Starlette(
+        routes=[*_faces(engine, settings), *_health(engine)],
+        middleware=_onion(settings, ledger),
+        exception_handlers={HTTPException: _refused, Exception: _failed},
+        lifespan=lifespan,
+    )
+    app.state.engine, app.state.ledger = engine, ledger
+    return app
+
+
+def _faces(engine: Engine, settings: Settings) -> list[BaseRoute]:
+    """MCP and A2A before Agent Protocol, whose many paths begin at the root."""
+    return [
+        *mcp_routes(engine, mcp_settings(settings)),
+        *a2a_routes(engine, a2a_settings(settings)),
+        *agent_protocol_routes(engine, agent_protocol_settings(settings)),
+    ]
+
+
+def _onion(settings: Settings, ledger: Ledger) -> list[Middleware]:
+    """What a request passes, from the outside in."""
+    server, keys = settings.server, settings.auth.mode == "keys"
+    public = urlsplit(server.public_url)
+    # With keys a name proves nothing: a page that calls us by a name of its own has no key.
+    hosts = (server.allowed_hosts or ("*",)) if keys else (*server.allowed_hosts, public.netloc)
+    origins = (*server.allowed_origins, f"{public.scheme}://{public.netloc}")
+    return [
+        Middleware(TraceContext),
+        *([Middleware(CORSMiddleware, **_cors(server.allowed_origins))] if server.allowed_origins else []),
+        Middleware(HostGate, hosts, origins),
+        Middleware(KeyGate, KeyRing(ledger, settings.auth.cache)) if keys else Middleware(LocalGate),
+        Middleware(BodyLimit, server.body_limit),
+    ]
+
+
+def _cors(origins: Sequence[str]) -> dict[str, Any]:
+    """Pages of these origins may send what the clients here send, and read where their session, run and page are."""
+    told = ["Mcp-Session-Id", "Content-Location", "Location", "X-Pagination-Next"]
+    return {"allow_origins": origins, "allow_methods": ["*"], "allow_headers": ["*"], "expose_headers": told}
+
+
+def _health(engine: Engine) -> list[BaseRoute]:
+    async def alive(request: Request) -> Response:
+        return JSONResponse({"ok": True})
+
+    async def ready(request: Request) -> Response:
+        try:
+            await engine.ledger.ping()
+        except DragomanError as error:
+            return JSONResponse({"ready": False, "reason": error.message}, 503)
+        if not engine.accepting:
+            return JSONResponse({"ready": False, "reason": "The server is stopping."}, 503)
+        return JSONResponse({"ready": True})
+
+    endpoints: dict[str, Callable[[Request], Awaitable[Response]]] = {"/ok": alive, "/healthz": alive, "/readyz": ready}
+    return [Route(path, endpoint) for path, endpoint in endpoints.items()]
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    """A path or method that no face serves: in the shapes that clients of these faces read."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    message = f"{HTTPStatus(status).phrase}: {request.method} {request.url.path}"
+    headers = error.headers if isinstance(error, HTTPException) else None
+    return JSONResponse({"code": str(status), "message": message, "detail": message}, status, headers)
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    """An error that no face expected. Starlette raises it again, so that uvicorn logs it with the trace's id."""
+    message = f"Something went wrong here; the log has it under trace {current_trace()}."
+    return JSONResponse({"code": "internal", "message": message, "detail": message}, 500)
