@@ -1,0 +1,70 @@
+"""A question of a run before a person: what is shown of it, and the answer that is made of what the person types.
+
+Knows the terminal, not where the run is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman.cli.errors import CommandError
+from dragoman.engine.answers import check, from_text
+from dragoman.memory.errors import InputInvalid
+from dragoman.memory.model import Interrupt, InterruptKind, Json
+
+__all__ = ["answer_of", "ask", "can_ask", "decision", "shown"]
+
+
+def can_ask() -> bool:
+    """Whether there is a person at a terminal."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def shown(question: Interrupt) -> str:
+    """A question as text: the message, what it is about, and what an answer may be."""
+    lines = [question.message]
+    if question.payload is not None:
+        lines.append(json.dumps(question.payload, indent=2, ensure_ascii=False))
+    schema: Mapping[str, Any] = question.schema
+    if question.kind is InterruptKind.APPROVAL:
+        lines.append("approve or reject, with a comment if you like: yes, or no because ...")
+    elif "enum" in schema:
+        lines.append(f"one of: {', '.join(map(str, schema['enum']))}")
+    elif schema.get("type") != "string":
+        lines.append(f"JSON that fits: {json.dumps(dict(schema), ensure_ascii=False)}")
+    return "\n".join(lines)
+
+
+def ask(question: Interrupt) -> Json:
+    """Ask on the terminal until the answer fits. Raises ``CommandError`` when the person leaves."""
+    print(f"\n{shown(question)}", file=sys.stderr)
+    while True:
+        # Not input(): it prompts on stdout, which is for the output.
+        print(f"{question.key}: ", end="", file=sys.stderr, flush=True)
+        typed = sys.stdin.readline()
+        if not typed:
+            raise CommandError("nothing was answered; the question stays open.")
+        try:
+            return answer_of(question, typed.strip())
+        except InputInvalid as error:
+            print(error.message, file=sys.stderr)
+
+
+def answer_of(question: Interrupt, text: str) -> Json:
+    """What a text answers: JSON where it is JSON that fits, else what its words mean. Raises ``InputInvalid``."""
+    try:
+        value: Json = json.loads(text)
+        check(question, value)
+    except (ValueError, InputInvalid):
+        return from_text(question, text)
+    return value
+
+
+def decision(question: Interrupt, *, approved: bool, comment: str | None) -> Json:
+    """An approval or a refusal. Raises ``CommandError`` when something else is asked."""
+    if question.kind is not InterruptKind.APPROVAL:
+        raise CommandError(f"The run does not ask for an approval; give --answer. It asks:\n{shown(question)}", 2)
+    return {"approved": approved, **({"comment": comment} if comment else {})}

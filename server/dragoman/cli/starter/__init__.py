@@ -1,0 +1,1 @@
+"""The files that `dragoman init` writes, as they are."""

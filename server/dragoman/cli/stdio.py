@@ -1,0 +1,90 @@
+"""``dragoman stdio``: MCP on this process's standard streams, for a client that starts the server itself.
+
+No HTTP is imported. Desktop clients start several at once, and probe with one that they end at once; so without a
+chosen ledger each takes the first free file of a few in the user's own folder. A chosen one that is in use is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from dragoman.agents import Agent
+from dragoman.agents.loader import load_agents
+from dragoman.auth import LOCAL
+from dragoman.cli.errors import CommandError
+from dragoman.engine import Engine
+from dragoman.mcp.stdio import serve_stdio
+from dragoman.memory.errors import LedgerLocked
+from dragoman.memory.sqlite import SqliteLedger
+from dragoman.settings import Settings, find, user_folder
+from dragoman.settings.faces import mcp_settings
+from dragoman.telemetry import configure_logging
+
+__all__ = ["stdio"]
+
+PLACES = 16
+_log = logging.getLogger("dragoman.stdio")
+
+
+def stdio(target: str | None, *, storage: Path | None, log_level: str | None) -> None:
+    """Serve until standard input ends. Raises ``ConfigurationError``, ``LedgerLocked``, ``CommandError``."""
+    settings = find(target, {"storage": {"path": storage}, "log": {"level": log_level}})
+    configure_logging(settings.log.level)
+    with contextlib.redirect_stdout(sys.stderr):  # what agents print when they are imported is no protocol
+        agents = load_agents(settings.sources())
+    if not agents:
+        raise CommandError("No agents: name them under [agents] in dragoman.toml, or give a file with some.", 2)
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_serve(settings, agents))
+
+
+async def _serve(settings: Settings, agents: Sequence[Agent]) -> None:
+    settings, ledger = await _open(settings)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _current().cancel)
+    try:
+        async with Engine(ledger, agents, settings.engine.to_engine()) as engine:
+            await serve_stdio(engine, LOCAL, mcp_settings(settings))
+    finally:
+        await ledger.close()
+
+
+def _current() -> asyncio.Task[object]:
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
+async def _open(settings: Settings) -> tuple[Settings, SqliteLedger]:
+    """The first ledger that is free, open, and the settings that name it."""
+    locked: LedgerLocked | None = None
+    for path in _places(settings):
+        here = settings.stored_at(path)
+        ledger = SqliteLedger(here.made_storage())
+        try:
+            await ledger.open()
+        except LedgerLocked as error:
+            locked = error
+            continue
+        _log.info("ledger %s", path)
+        return here, ledger
+    raise locked or CommandError("There is no ledger to open.")
+
+
+def _places(settings: Settings) -> Iterator[Path]:
+    if settings.storage_chosen:
+        yield settings.storage_path
+        return
+    # By what is served: the runs of one project are not another's.
+    served = "\n".join([str(settings.base), *(source.spec for source in settings.sources())])
+    name = settings.base.name or "agents"
+    folder = user_folder() / "stdio" / f"{name}-{hashlib.sha256(served.encode()).hexdigest()[:8]}"
+    yield folder / "ledger.db"
+    for number in range(2, PLACES + 1):
+        yield folder / f"ledger-{number}.db"

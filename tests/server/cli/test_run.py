@@ -1,0 +1,214 @@
+"""``run``, ``runs`` and ``approve``: in a server where there is one, else in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from .conftest import Run, Serve
+
+DEADLINE = 30.0
+
+
+@pytest.fixture(params=["here", "in a server"])
+def anywhere(request: pytest.FixtureRequest) -> None:
+    """Each test with it runs twice: over the ledger alone, and with a server on it."""
+    if request.param == "in a server":
+        request.getfixturevalue("serve")()
+
+
+@pytest.mark.usefixtures("anywhere")
+@pytest.mark.parametrize("given", ['{"name": "Ada"}', "Ada", '"Ada"'])
+def test_the_output_is_on_stdout_and_all_else_on_stderr(run: Run, given: str) -> None:
+    done = run("run", "greeter", given)
+    assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n")
+    assert done.stderr.startswith("run ")
+    assert "1/2 thinking" in done.stderr
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_streamed_reply_is_printed_once(run: Run) -> None:
+    assert run("run", "poet").stdout == "Roses are red\n"
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_input_may_come_from_standard_input_and_output_be_json(run: Run) -> None:
+    done = run("run", "greeter", "-", "--json", stdin='{"name": "Bo"}')
+    found = json.loads(done.stdout)
+    assert (found["status"], found["output"]) == ("succeeded", "Hello, Bo!")
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_run_that_fails_is_an_error_of_one_line(run: Run) -> None:
+    done = run("run", "buyer", "nothing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[-1] == "dragoman: The run did not succeed: Rejected: There is nothing to buy."
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_a_run_goes_on_with_a_thread(run: Run) -> None:
+    first = run("run", "greeter", "Ada")
+    thread = first.stderr.split(" on thread ")[1].split(",")[0]
+    second = run("run", "greeter", "Bo", "--thread", thread)
+    assert f"on thread {thread}," in second.stderr
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_without_a_terminal_a_question_is_left_for_approve(run: Run) -> None:
+    done = run("run", "buyer", '{"item": "desk", "price": 450}')
+    assert (done.returncode, done.stdout) == (3, "")
+    run_id = done.stderr.splitlines()[-1].removeprefix("Answer it: dragoman approve ")
+    assert f"dragoman approve {run_id}" in done.stderr
+    assert "Buy desk for 450?" in done.stderr
+    (row,) = json.loads(run("runs", "--status", "waiting", "--json").stdout)
+    assert (row["run"], row["agent"], row["asks"]) == (run_id, "buyer", "Buy desk for 450?")
+    shown = run("approve", run_id, "--show")
+    assert '"item": "desk"' in shown.stdout
+    assert run("approve", run_id[-12:], "--comment", "gladly").returncode == 0
+    assert run("approve", run_id, "--answer", "x", "--question", "nope").returncode in (1, 2)
+
+
+def test_an_answer_given_to_the_ledger_goes_on_with_the_next_server(run: Run, serve: Serve) -> None:
+    run("run", "buyer", "chair")
+    (row,) = json.loads(run("runs", "--json").stdout)
+    done = run("approve", row["run"], "--reject", "--comment", "too dear")
+    assert "it goes on when a server opens this ledger" in done.stderr
+    assert "asks nothing" in run("approve", row["run"]).stderr
+    served = serve()
+    with served.client() as client:
+        client.get(f"/runs/{row['run']}/wait").raise_for_status()
+    refused = run("approve", row["run"])
+    assert refused.stderr.startswith(
+        "dragoman: The run does not ask for an approval; give --answer. It asks:\nWhich size?"
+    )
+    wrong = run("approve", row["run"], "--answer", "medium")
+    assert (wrong.returncode, "one of small, large" in wrong.stderr) == (1, True)
+    assert run("approve", row["run"], "--answer", "LARGE").returncode == 0
+    with served.client() as client:
+        output = client.get(f"/runs/{row['run']}/wait").json()["values"]["output"]
+    assert output == {"item": "chair", "approved": "False", "comment": "too dear", "size": "large"}
+    assert "is succeeded; it asks nothing" in run("approve", row["run"]).stderr
+
+
+@pytest.mark.usefixtures("anywhere")
+def test_runs_are_listed_newest_first_and_filtered(run: Run) -> None:
+    run("run", "greeter", "Ada")
+    run("run", "buyer", "chair")
+    run("run", "buyer", "nothing")
+    rows = json.loads(run("runs", "--json").stdout)
+    assert [(row["agent"], row["status"]) for row in rows] == [
+        ("buyer", "failed"),
+        ("buyer", "waiting"),
+        ("greeter", "succeeded"),
+    ]
+    assert rows[0]["error"] == "There is nothing to buy."
+    for arguments, count in (
+        (["--status", "failed"], 1),
+        (["--status", "cancelled"], 0),
+        (["--status", "active"], 0),
+        (["--agent", "buyer"], 2),
+        (["--limit", "1"], 1),
+    ):
+        assert len(json.loads(run("runs", "--json", *arguments).stdout)) == count
+    table = run("runs").stdout.splitlines()
+    assert table[0].split() == ["RUN", "AGENT", "STATUS", "UPDATED", "ASKS", "ERROR"]
+    assert [line.split()[0] for line in table[1:]] == [row["run"] for row in rows]
+
+
+def test_a_ledger_held_by_a_process_without_http_is_told(run: Run, folder: Path, environment: dict[str, str]) -> None:
+    import sys
+
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "dragoman.cli", "run", "sleeper", str(folder / "started")],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _until((folder / "started").exists)
+        done = run("runs")
+    finally:
+        holder.kill()
+        holder.wait()
+    assert (done.returncode, f"is open in process {holder.pid}, which serves no HTTP" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize("where", ["here", "in a server"])
+def test_a_person_at_the_terminal_is_asked_until_the_answer_fits(
+    where: str, folder: Path, environment: dict[str, str], serve: Serve
+) -> None:
+    if where == "in a server":
+        serve()
+    typed = [("approval: ", "perhaps"), ("approval: ", "no because of the price"), ("input: ", "small")]
+    code, shown, output = _at_a_terminal(["run", "buyer", '{"item": "desk", "price": 450}'], typed, folder, environment)
+    assert code == 0
+    assert "Buy desk for 450?" in shown
+    assert "does not answer the question 'approval'" in shown
+    assert json.loads(output)["size"] == "small"
+    assert json.loads(output)["approved"] == "False"
+
+
+def _at_a_terminal(
+    arguments: list[str], typed: list[tuple[str, str]], folder: Path, environment: dict[str, str]
+) -> tuple[int, str, str]:
+    """Run a command whose stdin and stderr are a terminal; its code, what was shown there, and its stdout."""
+    import sys
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dragoman.cli", *arguments],
+        cwd=folder,
+        env={**environment, "TERM": "dumb"},
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)
+    timer = threading.Timer(DEADLINE, process.kill)
+    timer.start()
+    shown = ""
+    try:
+        for prompt, answer in typed:
+            mark = len(shown)
+            while prompt not in shown[mark:]:
+                shown += os.read(ours, 4096).decode()
+            os.write(ours, f"{answer}\n".encode())
+        shown += _rest(ours)
+        assert process.stdout is not None
+        output = process.stdout.read()
+        process.stdout.close()
+        return process.wait(DEADLINE), shown, output
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        os.close(ours)
+
+
+def _rest(descriptor: int) -> str:
+    text = b""
+    while True:
+        try:
+            text += os.read(descriptor, 4096)
+        except OSError:  # the other end of a terminal has closed
+            return text.decode()
+
+
+def _until(happened: Any) -> None:
+    done = threading.Event()
+    for _ in range(int(DEADLINE * 100)):
+        if happened():
+            return
+        done.wait(0.01)
+    raise AssertionError("it did not happen in time")
