@@ -28,8 +28,11 @@ _UNDER = SQL["items_under"]
 _NAMESPACES = SQL["namespaces_under"]
 
 _END = "\x01"
-# In this order: the escape character is itself escaped first. The three keep their order, above the end of an element.
-_ESCAPES = (("\x02", "\x02\x03"), ("\x01", "\x02\x02"), ("\x00", "\x02\x01"))
+# In this order: the escape character is itself escaped first, and no escape ends in it, so that a pair is always a
+# pair. The three keep their order, above the end of an element.
+_ESCAPES = (("\x02", "\x02\x05"), ("\x01", "\x02\x04"), ("\x00", "\x02\x03"))
+# In SQLite every text is less than any bytes.
+_AFTER_ALL = b"\xff"
 
 
 def _encode(namespace: Sequence[str]) -> str:
@@ -50,10 +53,10 @@ def _decode(text: str) -> tuple[str, ...]:
     return tuple(elements)
 
 
-def _range(prefix: Sequence[str]) -> tuple[str, str]:
+def _range(prefix: Sequence[str]) -> tuple[str, str | bytes]:
     start = _encode(prefix)
     # The text after all that begin with ``start``: its last character, the end of an element, made one higher.
-    return (start, start[:-1] + "\x02") if start else ("", "\U0010ffff\U0010ffff")
+    return (start, start[:-1] + "\x02") if start else ("", _AFTER_ALL)
 
 
 def _item_of(row: Row) -> StoreItem:

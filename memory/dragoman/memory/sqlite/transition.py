@@ -98,9 +98,9 @@ def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wa
     """Let a run wait for its open interrupts; those that ``named`` leaves out are withdrawn. ``wake_at`` is when
     another branch of the run has something to do, whoever has answered by then.
 
-    An interrupt may be answered by someone, or expire, while the run that asked it is still on its way here, and a child
-    that another branch waits for may have settled. There is nothing to wait for then: the run goes straight back to the
-    queue.
+    An interrupt may be answered by someone, or expire, while the run that asked it is still on its way here, and a
+    child that another branch waits for may have settled. There is nothing to wait for then: the run goes straight back
+    to the queue.
     """
     check_transition(RunStatus(row.status), RunStatus.WAITING)
     found = [interrupt_of(i) for i in tx.execute(_INTERRUPTS, (row.tenant, row.id))] if row.interrupts else []
