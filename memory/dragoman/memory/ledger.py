@@ -149,10 +149,12 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What a commit wrote: the run as it is now, and the batch's events with their numbers."""
+    """What a commit wrote: the run as it is now, the batch's events with their numbers, and the thread's values where
+    the batch changed them."""
 
     run: Run
     events: tuple[Event, ...]
+    values: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

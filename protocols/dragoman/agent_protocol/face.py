@@ -99,7 +99,7 @@ class Face:
     async def result(self, call: Call, run: Run) -> Json:
         """A run as the one who waited for it gets it, on the call's surface."""
         view = await self.engine.view(call.principal, run)
-        values = (await self.engine.thread(call.principal, run.thread_id)).values
+        values = await self.engine.values_after(call.principal, run)
         return (project.result if call.surface is Surface.AGENT_PROTOCOL else project_sdk.result)(view, values)
 
     async def wait(self, call: Call, run: Run, *, cancel_on_leave: bool) -> Answer:

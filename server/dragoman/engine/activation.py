@@ -184,6 +184,8 @@ class Activation:
             run = await self._recorder.write(interrupts=interrupts, change=change, messages=messages)
         except asyncio.CancelledError:
             run = await _uninterrupted(self._after_cancelled_write())
+        if self._recorder.values is not None and run.ended:
+            self._engine.recent.keep(run, self._recorder.values)
         if run.cancel_requested and not run.ended:  # asked for while the run was parking
             run, events = await self._engine.ledger.cancel(run.tenant, run.id)
             self._engine.publish(run, events)

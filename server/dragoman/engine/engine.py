@@ -16,6 +16,7 @@ from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import input_of
+from dragoman.engine.recent import RecentValues
 from dragoman.engine.request import EngineSettings, RunRequest
 from dragoman.engine.subscribe import follow
 from dragoman.engine.threads import ThreadVerbs
@@ -38,6 +39,7 @@ class Engine(ThreadVerbs):
         self.agents: Mapping[str, Agent] = _by_name(agents)
         self.settings = settings or EngineSettings()
         self.hub = EventHub(self.settings.subscriber_buffer)
+        self.recent = RecentValues()
         self.worker = uuid7()
         self._activations: dict[str, Activation] = {}
         self._waiters: dict[str, set[asyncio.Future[Run]]] = {}
@@ -133,6 +135,11 @@ class Engine(ThreadVerbs):
                 return RunView(run)
             run = run.id
         return await self.ledger.load(principal.tenant, run)
+
+    async def values_after(self, principal: Principal, run: Run) -> Mapping[str, Json]:
+        """The thread's values as a run left them; as they are now for a run that ended a while ago, or has not ended."""
+        found = self.recent.of(run) if run.tenant == principal.tenant else None
+        return found if found is not None else (await self.ledger.thread(principal.tenant, run.thread_id)).values
 
     async def list_runs(
         self, principal: Principal, where: RunFilter | None = None, limit: int = 50, cursor: str | None = None

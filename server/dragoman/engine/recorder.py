@@ -31,6 +31,7 @@ class Recorder:
         on_lost: Callable[[Exception], None],
     ) -> None:
         self.run = run
+        self.values: Mapping[str, Json] | None = None
         self._ledger = ledger
         self._hub = hub
         self._lease = lease
@@ -116,6 +117,7 @@ class Recorder:
         self.close()
         committed: Committed = await self._ledger.commit(self._lease, batch)
         self.run = committed.run
+        self.values = committed.values
         if committed.events:
             self._hub.publish(self._lease.tenant, self._lease.thread_id, committed.events)
         return committed.run

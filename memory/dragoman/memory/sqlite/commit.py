@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import Conflict, LeaseLost
@@ -54,14 +54,13 @@ def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
     has_values = batch.values is not None or len(batch.messages) > 0
     if batch.steps:
         _journal(tx, row, log, batch.steps, log.checkpoint + has_values, now)
-    if has_values:
-        _save_values(row, log, batch, now)
+    values = _save_values(row, log, batch, now) if has_values else None
     if batch.change is None:
         _note_progress(tx, row)
     else:
         _change(tx, row, log, batch, batch.change, now)
         store(tx, row, log)
-    return Committed(row.run(), log.flush(now))
+    return Committed(row.run(), log.flush(now), values)
 
 
 def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, now: int) -> None:
@@ -112,15 +111,17 @@ def _add_step_event(row: RunRow, log: ThreadLog, step: NewStep) -> None:
         log.add(row.id, "step.failed", {"step": step.key, "type": type_, "message": message})
 
 
-def _save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> None:
+def _save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[str, Json]:
     old = log.values()
     step = next((step.key for step in reversed(batch.steps) if step.status is not StepStatus.STARTED), None)
-    log.save_values(merged(old, batch.values, batch.messages), now, row.id, step)
+    values = merged(old, batch.values, batch.messages)
+    log.save_values(values, now, row.id, step)
     # The appended messages alone: the whole list in each event would grow the log with the square of a conversation.
     data: dict[str, Json] = {"values": dict(batch.values or {}), "checkpoint": log.checkpoint}
     if batch.messages:
         data["messages"] = list(batch.messages)
     log.add(row.id, "values", data)
+    return values
 
 
 def _note_progress(tx: Tx, row: RunRow) -> None:
