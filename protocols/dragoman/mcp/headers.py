@@ -51,14 +51,14 @@ def check(headers: Mapping[bytes, bytes], request: Request, version: str) -> Non
         if isinstance(value, str):  # else the verb tells what is wrong with it
             given = headers.get(_NAME)
             if given is not None and given != value.encode():
-                given = _decoded(given)
+                given = _decoded(given.strip(b" \t"))
             _same("Mcp-Name", given, value)
 
 
 def _same(name: str, header: bytes | None, body: str) -> None:
     if header is None:
         raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is required; the body says {body[:200]!r}.")
-    if header != body.encode(errors="surrogatepass"):
+    if header.strip(b" \t") != body.encode():  # white space around a value is no part of it (RFC 9110, 5.5)
         told = header.decode("latin-1")[:200]
         raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is {told!r} and the body says {body[:200]!r}.")
 

@@ -12,15 +12,21 @@ class McpSettings:
     """Settings of the face. Times are seconds unless their name says otherwise.
 
     ``state_key`` (32 bytes or more, from ``dragoman.mcp.sealed.load_key`` or the app's own settings) seals session
-    ids and ``requestState``; replicas share it, and it outlives a restart. ``inline_wait`` is how long a call is
-    waited for before it becomes a task (for clients that declare tasks) or its HTTP response becomes an event stream.
-    ``call_wait`` is how long a plain call is waited for before it is answered with a run handle: clients give up at
-    60 s. ``elicit_wait`` replaces it while the client has a question of the run before a person. ``state_ttl`` and
-    ``session_ttl`` bound how long a ``requestState`` and a session id are good for. ``list_ttl_ms`` tells clients how
-    long they may keep lists. ``max_message`` bounds a message in bytes. ``allowed_hosts`` are names that the ``Host``
-    header may have, without port; ``allowed_origins`` are whole origins allowed beside those whose host is an allowed
-    host. ``"*"`` in either allows all. ``companions`` lists the tools ``run_status``, ``run_answer`` and
-    ``run_cancel``. ``version`` None is the installed distribution's.
+    ids and ``requestState``; replicas share it, and it outlives a restart.
+    ``path`` is where HTTP serves; ``name``, ``title`` and ``version`` (None: the installed distribution's) are what the
+    server says of itself, with ``instructions`` where there are any.
+    ``inline_wait`` is how long a call is waited for before it becomes a task (for clients that declare tasks) or its
+    HTTP response becomes an event stream, kept alive every ``keepalive``.
+    ``call_wait`` is how long a plain call is waited for before it is answered with a run handle: many clients give up
+    at 60 s, and cancel. ``elicit_wait`` is how long it is waited for, at least, from when a question was put before a
+    person; raise it for clients that are known to be patient.
+    ``poll_interval_ms`` and ``list_ttl_ms`` are told to clients: how often to look at a task, how long to keep a list.
+    ``page_size`` is how many tools a page of the list has.
+    ``state_ttl`` and ``session_ttl`` bound how long a ``requestState`` and a session id are good for.
+    ``max_message`` bounds a message, ``embed_limit`` an artifact that comes within a result, in bytes.
+    ``companions`` lists the tools ``run_status``, ``run_answer`` and ``run_cancel``.
+    ``allowed_hosts`` are names that the ``Host`` header may have, without port; ``allowed_origins`` are whole origins
+    allowed beside those whose host is an allowed host. ``"*"`` in either allows all.
     """
 
     state_key: bytes
@@ -31,7 +37,7 @@ class McpSettings:
     instructions: str = ""
     inline_wait: float = 0.5
     call_wait: float = 55.0
-    elicit_wait: float = 300.0
+    elicit_wait: float = 0.0
     keepalive: float = 15.0
     poll_interval_ms: int = 1000
     list_ttl_ms: int = 60_000

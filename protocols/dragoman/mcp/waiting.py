@@ -1,7 +1,9 @@
 """Waiting for a run on behalf of a call: how long, what is told meanwhile, and what is asked.
 
 Progress goes out under the client's token; in the older era the run's questions go out as elicitation. A call that
-stops waiting, for whatever reason, leaves its run as it is: it is durable and does not belong to the request.
+stops waiting leaves its run as it is: it is durable and does not belong to the request. So closing an HTTP stream ends
+the request alone, since a broken connection looks the same; ``notifications/cancelled`` says what the client wants, and
+cancels the run too.
 """
 
 from __future__ import annotations

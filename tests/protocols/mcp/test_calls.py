@@ -231,10 +231,10 @@ async def test_a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run(
         asked = await client.call("refund", arguments, elicits=True)
         done = await _answer(client, asked, "refund", arguments, {"answer": "approve"})
         page = await client.engine.list_runs(Principal("acme", "ada"))
-    schemas.modern("InputRequiredResult", asked)
-    schemas.modern("InputRequests", asked["inputRequests"])
     assert done["result"]["structuredContent"] == {"result": "refunded 500"}
     assert len(page.items) == 1
+    schemas.modern("InputRequiredResult", asked)
+    schemas.modern("InputRequests", asked["inputRequests"])
 
 
 async def test_a_run_may_ask_again_and_each_round_has_its_own_state(in_process: Start) -> None:

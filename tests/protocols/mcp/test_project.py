@@ -202,10 +202,10 @@ def test_any_question_is_asked_as_a_flat_form_and_the_form_is_read_back_as_its_a
 ) -> None:
     question = _question(schema)
     params = forms.elicit_params(question, "2026-07-28")
-    schemas.modern("ElicitRequest", {"method": "elicitation/create", "params": params})
-    schemas.older("ElicitRequestFormParams", params)
     jsonschema.validate(content, params["requestedSchema"])
     assert forms.answer_of(question, {"action": "accept", "content": content}, "2026-07-28") == answer
+    schemas.modern("ElicitRequest", {"method": "elicitation/create", "params": params})
+    schemas.older("ElicitRequestFormParams", params)
 
 
 def test_a_list_of_choices_is_asked_as_json_where_the_version_has_no_such_field() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dragoman.mcp import McpSettings, eras
+from dragoman.mcp import McpSettings, eras, headers
 from dragoman.mcp.call import Peer, Session
 from dragoman.mcp.errors import ProtocolError, protocol_error, tool_error
 from dragoman.mcp.jsonrpc import Notification, Reply, Request, error_bytes, parse, result_bytes
@@ -78,10 +78,8 @@ async def test_tools_are_listed_in_one_order_page_by_page(in_process: Start, ver
         while True:
             if version == "modern":
                 response = await client.modern("tools/list", cursor)
-                schemas.modern("ListToolsResult", response["result"])
             else:
                 response = await client.older("tools/list", cursor, version=version)
-                schemas.older("ListToolsResult", response["result"])
             pages.append(response["result"])
             if "nextCursor" not in response["result"]:
                 break
@@ -94,6 +92,8 @@ async def test_tools_are_listed_in_one_order_page_by_page(in_process: Start, ver
     knows = version in ("2025-06-18", "2025-11-25", "modern")
     assert all(("outputSchema" in t) == ("title" in t) == knows for t in pages[0]["tools"])
     assert stale["error"]["code"] == -32602
+    for page in pages:
+        (schemas.modern if version == "modern" else schemas.older)("ListToolsResult", page)
 
 
 @pytest.mark.anyio
@@ -238,6 +238,13 @@ def test_any_json_is_a_message_or_is_refused(value: Any) -> None:
 
 def test_a_result_that_was_made_earlier_is_put_into_its_response_as_it_is() -> None:
     assert loads(result_bytes('a"b', b'{"x":1}')) == loads(result_bytes('a"b', {"x": 1}))
+
+
+# -- headers -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("name", [b"echo", b"  echo \t", b"=?base64?ZWNobw==?=", b" =?base64?ZWNobw==?= "])
+def test_white_space_around_a_mirrored_value_is_no_part_of_it(name: bytes) -> None:
+    raw = [(b"mcp-protocol-version", b" 2026-07-28"), (b"mcp-method", b"tools/call "), (b"mcp-name", name)]
+    headers.check(headers.collect(raw), Request(1, "tools/call", {"name": "echo"}), "2026-07-28")
 
 
 # -- seals -------------------------------------------------------------------------------------------------------------
