@@ -51,7 +51,8 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("idle memory", "start.idle_memory_mb", "start.idle_memory_limit_mb", "MB"),
     ("--help", "start.help_s", "start.command_limit_s", "s"),
     ("connect", "start.connect_s", "start.command_limit_s", "s"),
-    ("memory of 10,000 waiting runs", "parked.memory_growth_mb", "parked.memory_limit_mb", "MB"),
+    ("waiting runs", "parked.parked", "", ""),
+    ("memory of the waiting runs", "parked.memory_growth_mb", "parked.memory_limit_mb", "MB"),
     ("ready again with them", "parked.restart_ready_s", "parked.restart_limit_s", "s"),
 ]
 

@@ -17,7 +17,7 @@ from measure import dragoman, free_port, server
 def _stream(port: int, count: int) -> tuple[float, float, int]:
     """Seconds to the first event, seconds in all, and how many events there were."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    body = json.dumps({"agent_id": "stream", "input": {"count": count}, "stream_mode": "custom"})
+    body = json.dumps({"agent_id": "stream", "input": {"count": count}, "stream_mode": "messages"})
     began = time.perf_counter()
     connection.request("POST", "/runs/stream", body, {"Content-Type": "application/json"})
     response = connection.getresponse()
@@ -30,6 +30,8 @@ def _stream(port: int, count: int) -> tuple[float, float, int]:
             first = first or time.perf_counter() - began
     took = time.perf_counter() - began
     connection.close()
+    if events < count:
+        raise RuntimeError(f"{count} pieces of text were streamed and {events} events came")
     return first, took, events
 
 
