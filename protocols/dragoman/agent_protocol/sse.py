@@ -33,7 +33,7 @@ from dragoman.memory.model import Event, Principal, Run
 __all__ = ["START", "Position", "RunStream", "framed", "position"]
 
 _log = logging.getLogger("dragoman.agent_protocol")
-_ID: Final = re.compile(r"(\d{1,18})(?:-(\d{1,9}))?")
+_ID: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?")
 _WHOLE_EVENT: Final = 10**9
 
 
@@ -119,22 +119,22 @@ class RunStream:
         if after is None:
             after = Position((await self._engine.thread(self._principal, self._run.thread_id)).last_seq)
             yield framed(Frame("metadata", {"run_id": self._run.id, "attempt": self._run.attempt}))
-        failed = False
+        closed = False
         begin = await self._beginning(after)
         try:
             async with aclosing(
                 self._engine.subscribe(self._principal, self._run.thread_id, begin, self._run.id)
             ) as events:
                 async for event in events:
-                    failed = event.type == "run.failed"
                     await self._prepare(event)
                     for n, frame in enumerate(self._fold.feed(event)):
                         if Position(event.seq, n) > after:
+                            closed = frame.event == "error"
                             yield framed(frame, f"{event.seq}-{n}" if n else str(event.seq))
         except DragomanError as error:  # a slow reader, a thread deleted meanwhile: cut off, without an end
             _log.info("run %s: its stream was cut: %s", self._run.id, error)
             return
-        if not failed:
+        if not closed:
             yield await self._closing()
 
     async def _beginning(self, after: Position) -> int:
