@@ -95,9 +95,10 @@ class Activation:
             return None
         except asyncio.CancelledError:
             return None
-        except Exception:
+        except Exception as error:
             # The store did not take the write: nothing may be said of the run; its lease runs out and it is taken up
-            # again. og.exception("run %s could not be written: %s", self.run.id, error, extra={"run_id": self.run.id})
+            # again.
+            _log.exception("run %s could not be written: %s", self.run.id, error, extra={"run_id": self.run.id})
             return None
         finally:
             self._recorder.close()
