@@ -327,12 +327,17 @@ async def test_a_subscriber_that_does_not_keep_up_is_cut_off_and_told_where_to_g
         first = await anext(stream)
         go.set()
         await engine.wait(caller, run.id)
-        with pytest.raises(SlowSubscriber) as slow:
+        seen = [first]
+
+        async def read_on() -> None:
             async for event in stream:
-                first = event
-        assert slow.value.last_seq == first.seq
-        rest = [e async for e in engine.subscribe(caller, run.thread_id, first.seq, run.id)]
-        assert rest[0].seq == first.seq + 1
+                seen.append(event)
+
+        with pytest.raises(SlowSubscriber) as slow:
+            await read_on()
+        assert slow.value.last_seq == seen[-1].seq
+        rest = [e async for e in engine.subscribe(caller, run.thread_id, seen[-1].seq, run.id)]
+        assert rest[0].seq == seen[-1].seq + 1
         assert len(engine.hub) == 0
 
 

@@ -87,7 +87,7 @@ async def test_several_questions_are_open_at_once_and_each_answer_finds_its_own(
 ) -> None:
     @agent
     async def asks(ctx: Context) -> list[str]:
-        return await asyncio.gather(ctx.ask("A?", key="a"), ctx.ask("B?", key="b"), ctx.ask("C?", key="c"))
+        return await ctx.gather(ctx.ask("A?", key="a"), ctx.ask("B?", key="b"), ctx.ask("C?", key="c"))
 
     async with start(asks) as engine:
         run = await engine.run(caller, RunRequest("asks"))
@@ -104,7 +104,7 @@ async def test_several_questions_are_open_at_once_and_each_answer_finds_its_own(
 async def test_two_answers_to_two_questions_at_the_same_moment_both_count(start: Start, caller: Principal) -> None:
     @agent
     async def asks(ctx: Context) -> list[str]:
-        return await asyncio.gather(ctx.ask("A?", key="a"), ctx.ask("B?", key="b"))
+        return await ctx.gather(ctx.ask("A?", key="a"), ctx.ask("B?", key="b"))
 
     async with start(asks) as engine:
         for _ in range(10):

@@ -16,6 +16,7 @@ from dragoman.agents.errors import Rejected
 from dragoman.engine.context import RunContext, opening_message
 from dragoman.engine.journal import Journal
 from dragoman.engine.parking import FAR
+from dragoman.engine.ports import Host
 from dragoman.engine.recorder import Recorder
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import LeaseLost
@@ -26,8 +27,6 @@ from dragoman.telemetry.context import bind_run
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
-
-    from dragoman.engine.engine import Engine
 
 __all__ = ["Activation"]
 
@@ -42,7 +41,7 @@ class Activation:
 
     __slots__ = ("_engine", "_lease", "_recorder", "_stop", "ctx", "run", "task")
 
-    def __init__(self, engine: Engine, lease: Lease, run: Run) -> None:
+    def __init__(self, engine: Host, lease: Lease, run: Run) -> None:
         self.run = run
         self.ctx: RunContext | None = None
         self.task: asyncio.Task[Run | None] | None = None

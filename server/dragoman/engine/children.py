@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING
 
 from dragoman.agents.errors import ChildFailed
 from dragoman.engine.journal import failure_of, revive
+from dragoman.engine.ports import Activity
 from dragoman.engine.request import UNSET, RunRequest
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ledger import NewStep
 from dragoman.memory.model import InterruptStatus, Json, Run, RunStatus, StepStatus
 
-if TYPE_CHECKING:
-    from dragoman.engine.context import RunContext
-
 __all__ = ["call"]
 
 
-async def call(ctx: RunContext, key: str, agent: str, input: Json, text: str | None) -> Json:
+async def call(ctx: Activity, key: str, agent: str, input: Json, text: str | None) -> Json:
     """Open the child once (its idempotency key is the parent's id and the call's key), then see it through."""
     step = ctx.journal.step(key, "")
     if step is not None and step.status is StepStatus.FINISHED:
@@ -50,7 +47,7 @@ async def call(ctx: RunContext, key: str, agent: str, input: Json, text: str | N
     return await _journal(ctx, key, child)
 
 
-async def _work(ctx: RunContext, child: Run) -> Run:
+async def _work(ctx: Activity, child: Run) -> Run:
     """The child as it is once it has settled, or as it is now if another process drives it or it is asleep."""
     try:
         return await ctx.engine.wait_here(child)
@@ -60,7 +57,7 @@ async def _work(ctx: RunContext, child: Run) -> Run:
         raise
 
 
-async def _hand_down(ctx: RunContext, key: str, child: Run) -> bool:
+async def _hand_down(ctx: Activity, key: str, child: Run) -> bool:
     """Ask the child's open questions as the parent's own; whether an answer was handed down."""
     view = await ctx.engine.view(ctx.engine.principal_of(ctx.run), child)
     handed = False
@@ -82,7 +79,7 @@ async def _hand_down(ctx: RunContext, key: str, child: Run) -> bool:
     return handed
 
 
-async def _journal(ctx: RunContext, key: str, child: Run) -> Json:
+async def _journal(ctx: Activity, key: str, child: Run) -> Json:
     ctx.parking.begin()
     try:
         if child.status is RunStatus.SUCCEEDED:

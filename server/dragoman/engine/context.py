@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -20,6 +20,7 @@ from dragoman.agents.tool import Tool
 from dragoman.engine import children
 from dragoman.engine.journal import Journal, digest_of
 from dragoman.engine.parking import Parking
+from dragoman.engine.ports import Activity, Host
 from dragoman.engine.recorder import Recorder
 from dragoman.engine.steps import Call, current_step, default_retry, describe, do_step
 from dragoman.engine.store import JournaledStore
@@ -27,9 +28,6 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros, short_digest
 from dragoman.memory.ledger import NewArtifact, NewEvent, NewInterrupt, NewStep
 from dragoman.memory.model import InterruptKind, InterruptStatus, Json, Principal, Run, StepStatus
-
-if TYPE_CHECKING:
-    from dragoman.engine.engine import Engine
 
 __all__ = ["APPROVAL_SCHEMA", "RunContext"]
 
@@ -43,12 +41,10 @@ APPROVAL_SCHEMA: Mapping[str, Json] = {
 }
 
 
-class RunContext(Context):
+class RunContext(Activity):
     """One activation's Context."""
 
-    def __init__(
-        self, engine: Engine, run: Run, journal: Journal, recorder: Recorder, park: Callable[[], None]
-    ) -> None:
+    def __init__(self, engine: Host, run: Run, journal: Journal, recorder: Recorder, park: Callable[[], None]) -> None:
         self.engine = engine
         self.run = run
         self.journal = journal

@@ -20,6 +20,7 @@ from dragoman.engine.recent import RecentValues
 from dragoman.engine.request import EngineSettings, RunRequest
 from dragoman.engine.subscribe import follow
 from dragoman.engine.threads import ThreadVerbs
+from dragoman.engine.waiters import Waiters
 from dragoman.engine.worker import Worker
 from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
 from dragoman.memory.ids import now_micros, uuid7
@@ -42,7 +43,7 @@ class Engine(ThreadVerbs):
         self.recent = RecentValues()
         self.worker = uuid7()
         self._activations: dict[str, Activation] = {}
-        self._waiters: dict[str, set[asyncio.Future[Run]]] = {}
+        self._waiters = Waiters()
         self._background: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._loops: Worker | None = None
@@ -137,7 +138,7 @@ class Engine(ThreadVerbs):
         return await self.ledger.load(principal.tenant, run)
 
     async def values_after(self, principal: Principal, run: Run) -> Mapping[str, Json]:
-        """The thread's values as a run left them; as they are now for a run that ended a while ago, or has not ended."""
+        """The thread's values as a run left them; as they are now if it ended a while ago, or has not ended."""
         found = self.recent.of(run) if run.tenant == principal.tenant else None
         return found if found is not None else (await self.ledger.thread(principal.tenant, run.thread_id)).values
 
@@ -234,7 +235,7 @@ class Engine(ThreadVerbs):
         if events:
             self.hub.publish(run.tenant, run.thread_id, events)
         if run.settled:
-            self._tell(run)
+            self._waiters.tell(run)
 
     def queued(self) -> None:
         """A run may be due."""
@@ -323,7 +324,7 @@ class Engine(ThreadVerbs):
 
     def _displaced(self, run: Run) -> None:
         if run.settled:
-            self._tell(run)
+            self._waiters.tell(run)
         elif (activation := self._activations.get(run.id)) is not None:
             activation.cancel()
 
@@ -336,39 +337,29 @@ class Engine(ThreadVerbs):
             if self._activations.get(activation.run.id) is activation:
                 del self._activations[activation.run.id]
             if run is not None and run.settled:
-                self._tell(run)
+                self._waiters.tell(run)
             if self._loops is not None:
                 if run is None or run.wake_at is not None or not run.settled or run.parent_run_id is not None:
                     self._loops.queued()
                 else:
                     self._loops.freed()
 
-    def _tell(self, run: Run) -> None:
-        for waiter in self._waiters.pop(run.id, ()):
-            if not waiter.done():
-                waiter.set_result(run)
-
     async def _settled(self, run: Run, timeout: float | None) -> Run:
         """Wait for a run that was not settled when it was read; looks again once the waiter is in place."""
-        waiter: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
-        waiters = self._waiters.setdefault(run.id, set())
-        waiters.add(waiter)
-        try:
-            if run.id not in self._activations:
-                now = (await self.ledger.load(run.tenant, run.id)).run
-                if now.settled:
-                    return now
+
+        async def look() -> Run:
+            return (await self.ledger.load(run.tenant, run.id)).run
+
+        with self._waiters.waiter(run.id) as waiter:
+            if run.id not in self._activations and (now := await look()).settled:
+                return now
             if timeout is None:
                 return await waiter
             try:
                 async with asyncio.timeout(timeout):
                     return await waiter
             except TimeoutError:
-                return (await self.ledger.load(run.tenant, run.id)).run
-        finally:
-            waiters.discard(waiter)
-            if not waiters and self._waiters.get(run.id) is waiters:
-                del self._waiters[run.id]
+                return await look()
 
     async def _force(self, activation: Activation, change: Change) -> None:
         """Write the end of a run whose coroutine does not take its cancellation; it can write nothing from then on."""

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mappi
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -21,11 +21,9 @@ from dragoman.agents.policy import NO_RETRY, CrashPolicy, Retry
 from dragoman.agents.signature import problems_of
 from dragoman.agents.tool import Tool
 from dragoman.engine.journal import failure_of, revive
+from dragoman.engine.ports import Activity
 from dragoman.memory.ledger import NewEvent, NewStep
 from dragoman.memory.model import InterruptKind, Json, Step, StepStatus
-
-if TYPE_CHECKING:
-    from dragoman.engine.context import RunContext
 
 __all__ = ["Call", "StepFrame", "current_step", "describe", "do_step"]
 
@@ -120,7 +118,7 @@ def _from_json(call: Call, value: Json) -> Any:
     return value if call.returns is None else call.returns.validate_python(value)
 
 
-async def do_step(ctx: RunContext, call: Call) -> Any:
+async def do_step(ctx: Activity, call: Call) -> Any:
     """Answer from the journal, or do it and journal it."""
     step = ctx.journal.step(call.key, call.digest)
     if step is not None and step.status is StepStatus.FINISHED:
@@ -136,7 +134,7 @@ async def do_step(ctx: RunContext, call: Call) -> Any:
 
 
 @contextmanager
-def _working(ctx: RunContext) -> Generator[None]:
+def _working(ctx: Activity) -> Generator[None]:
     ctx.parking.begin()
     try:
         yield
@@ -144,7 +142,7 @@ def _working(ctx: RunContext) -> Generator[None]:
         ctx.parking.end()
 
 
-async def _first_time(ctx: RunContext, call: Call) -> Any:
+async def _first_time(ctx: Activity, call: Call) -> Any:
     ctx.recorder.note(NewEvent("step.started", {"step": call.key}), soon=False)
     if call.on_crash != "retry":
         row = NewStep(call.key, StepStatus.STARTED, call.digest, result={"attempt": ctx.attempt})
@@ -161,7 +159,7 @@ async def _first_time(ctx: RunContext, call: Call) -> Any:
     return result if type(result) in _PLAIN else _from_json(call, value)
 
 
-async def _tries(ctx: RunContext, call: Call) -> Any:
+async def _tries(ctx: Activity, call: Call) -> Any:
     if call.retry.attempts == 1:
         return await _one_try(ctx, call)
     async for number in _attempts(call.retry):
@@ -193,7 +191,7 @@ def _numbered(attempt: Any) -> Generator[int]:
         yield attempt.num
 
 
-async def _one_try(ctx: RunContext, call: Call) -> Any:
+async def _one_try(ctx: Activity, call: Call) -> Any:
     token = current_step.set(StepFrame(ctx.run_id, call.key))
     try:
         if call.timeout is None:
@@ -210,7 +208,7 @@ async def _one_try(ctx: RunContext, call: Call) -> Any:
         current_step.reset(token)
 
 
-async def _after_crash(ctx: RunContext, call: Call, step: Step) -> Step | None:
+async def _after_crash(ctx: Activity, call: Call, step: Step) -> Step | None:
     """A step that had started when its process died. None: do it again; else the step as it now is."""
     row: Mapping[str, Json] = step.result or {}
     started = row.get("attempt", 0)
@@ -235,7 +233,7 @@ async def _after_crash(ctx: RunContext, call: Call, step: Step) -> Step | None:
     raise error
 
 
-async def _settle(ctx: RunContext, row: NewStep) -> Step:
+async def _settle(ctx: Activity, row: NewStep) -> Step:
     with _working(ctx):
         await ctx.recorder.write(steps=[row])
     return Step(ctx.run_id, row.key, row.status, row.digest, row.result, row.failure)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from dragoman.agents.context import Store
+from dragoman.engine.ports import Activity
 from dragoman.engine.steps import current_step
 from dragoman.memory.model import Json, StoreItem
-
-if TYPE_CHECKING:
-    from dragoman.engine.context import RunContext
 
 __all__ = ["JournaledStore"]
 
@@ -18,7 +15,7 @@ __all__ = ["JournaledStore"]
 class JournaledStore(Store):
     """The tenant's store as one run sees it."""
 
-    def __init__(self, ctx: RunContext) -> None:
+    def __init__(self, ctx: Activity) -> None:
         self._ctx = ctx
 
     async def put(self, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> None:

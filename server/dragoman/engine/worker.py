@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
 
+from dragoman.engine.ports import Host
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ids import now_micros
-
-if TYPE_CHECKING:
-    from dragoman.engine.engine import Engine
 
 __all__ = ["Worker"]
 
@@ -27,7 +24,7 @@ _BLOCKED_WAIT = 1.0
 class Worker:
     """The two loops of an engine."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Host) -> None:
         self._engine = engine
         self._wake = asyncio.Event()
         self._queued = True
