@@ -5,7 +5,7 @@ STAMP := .venv/.stamp
 CHAOS_KILLS ?= 100
 PYTEST_ARGS ?=
 
-.PHONY: help demo serve test lint bench chaos lock clean
+.PHONY: help demo serve test interop lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -19,6 +19,9 @@ serve: $(STAMP) ## Serve the refund desk of examples/
 
 test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+
+interop: $(STAMP) ## Clients from npm, unmodified, against a server (needs npm and its registry)
+	$(BIN)/pytest -m node $(PYTEST_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff check .

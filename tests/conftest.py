@@ -13,7 +13,9 @@ def anyio_backend() -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Escape what is not Unicode in captured output: a report crosses from pytest-xdist's workers as UTF-8."""
+    """Count a skipped test as failed, and let every report cross from pytest-xdist's workers, which speak UTF-8."""
     report = yield
+    if report.skipped:
+        report.outcome, report.longrepr = "failed", f"A skipped test shows nothing: {report.longrepr}"
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report
