@@ -149,6 +149,23 @@ def _said(text: str) -> dict[str, Any]:
     }
 
 
+def test_a_client_that_does_not_read_cannot_hold_the_stop(serve: Serve, folder: Path) -> None:
+    (folder / "agents.py").write_text(
+        "from dragoman.agents import Context, agent\n"
+        "@agent\nasync def flood(ctx: Context) -> str:\n"
+        "    for _ in range(200):\n        await ctx.stream_text('x' * 100_000)\n    return 'done'\n"
+    )
+    served = serve()
+    with served.client() as client:
+        run_id = _start(client, "flood")
+        client.get(f"/runs/{run_id}/wait").raise_for_status()
+        with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20) as deaf:
+            asked = f"GET /runs/{run_id}/stream?stream_mode=messages HTTP/1.1", "Host: localhost", "Last-Event-ID: 0"
+            deaf.sendall("\r\n".join((*asked, "", "")).encode())
+            assert deaf.recv(1)
+            assert served.stop() == 0
+
+
 def test_a_second_signal_cuts_the_grace_short(serve: Serve, tmp_path: Path) -> None:
     served = serve(DRAGOMAN_ENGINE__GRACE="600")
     with served.client() as client:

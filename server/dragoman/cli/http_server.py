@@ -1,0 +1,129 @@
+"""uvicorn as ``dragoman serve`` runs it: stopped together with the engine, and by its own signals.
+
+Knows nothing of what it serves but that there is an engine to stop. Above it is ``serve``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Callable, Generator
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from sse_starlette.sse import AppStatus
+
+from dragoman.auth import refuse
+from dragoman.engine import Engine
+
+__all__ = ["Server", "loop_factory"]
+
+_LAST_WORDS = 1.0  # seconds for the answers of requests whose runs have settled or were handed back
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed, else the standard loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+class Server(uvicorn.Server):
+    """Serves ``app`` until a signal; calls ``ready`` once it accepts connections. ``backlog`` is the listener's."""
+
+    def __init__(self, app: Any, engine: Engine, ready: Callable[[], None], backlog: int) -> None:
+        # It would cut every stream at the first signal; ours live as long as the runs that they show have their grace.
+        AppStatus.enable_automatic_graceful_drain = False
+        super().__init__(
+            uvicorn.Config(
+                _Draining(app),
+                lifespan="off",  # entered around this, so that its errors are the command's
+                ws="none",  # no face has a WebSocket route
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=backlog,
+            )
+        )
+        self._engine = engine
+        self._ready = ready
+        self._hurry = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """The same signals, without raising them again at the end, which would end the process before the ledger
+        closes."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept connections."""
+        gc.freeze()  # what was imported stays: looking at it again and again took 5 % of a run's CPU
+        await super().startup(sockets)
+        self._ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first signal begins the stop, a second one cuts the grace short."""
+        if self.should_exit:
+            self._hurry.set()
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening, let runs finish or hand them back, then end what still waits for them."""
+        closing = asyncio.create_task(super().shutdown(sockets))
+        await self._stop_engine()
+        await asyncio.wait([closing], timeout=_LAST_WORDS)
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        await asyncio.wait([closing], timeout=_LAST_WORDS)
+        for connection in list(self.server_state.connections):  # of clients that do not read what was sent
+            connection.transport.abort()
+        await closing
+
+    async def _stop_engine(self) -> None:
+        stopping = asyncio.create_task(self._engine.stop())
+        hurried = asyncio.create_task(self._hurry.wait())
+        await asyncio.wait([stopping, hurried], return_when=asyncio.FIRST_COMPLETED)
+        hurried.cancel()
+        if not stopping.done():
+            stopping.cancel()
+            await self._engine.stop(grace=0)
+
+
+class _Draining:
+    """Ends a request that is cancelled because the server stops: 503 where nothing was sent, a clean end of a
+    stream where something was. The client of a stream then asks for the rest elsewhere, or later."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        started = False
+
+        async def watching(message: Any) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watching)
+        except asyncio.CancelledError:
+            if not started:
+                headers = [(b"retry-after", b"1"), (b"connection", b"close")]
+                await refuse(scope, send, 503, "stopping", "The server is stopping; ask again in a second.", headers)
+            else:
+                with contextlib.suppress(RuntimeError):  # the answer had a length, and is not all sent
+                    await send({"type": "http.response.body", "body": b"", "more_body": False})
