@@ -68,6 +68,10 @@ class RunWait:
         try:
             if await self._until(settled, gone, send):
                 await self._finish(settled, send)
+        except asyncio.CancelledError:
+            # The server stops. What was sent is whitespace: the connection must break, so that the client sees that it
+            # has no answer and comes back; a layer above that ended the body properly would make it an empty one.
+            return
         finally:
             for task in (gone, settled):
                 task.cancel()
