@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from dragoman.cli.errors import CommandError
@@ -40,17 +40,44 @@ def shown(question: Interrupt) -> str:
 
 def ask(question: Interrupt) -> Json:
     """Ask on the terminal until the answer fits. Raises ``CommandError`` when the person leaves."""
-    print(f"\n{shown(question)}", file=sys.stderr)
+    fields: Mapping[str, Any] = question.schema.get("properties") or {}
+    by_field = fields and question.kind is not InterruptKind.APPROVAL
+    print(f"\n{question.message if by_field else shown(question)}", file=sys.stderr)
     while True:
-        # Not input(): it prompts on stdout, which is for the output.
-        print(f"{question.key}: ", end="", file=sys.stderr, flush=True)
-        typed = sys.stdin.readline()
-        if not typed:
-            raise CommandError("nothing was answered; the question stays open.")
         try:
-            return answer_of(question, typed.strip())
+            if not by_field:
+                return answer_of(question, _typed(question.key))
+            answer = _fields(fields, question.schema.get("required") or ())
+            check(question, answer)
+            return answer
         except InputInvalid as error:
             print(error.message, file=sys.stderr)
+
+
+def _fields(fields: Mapping[str, Any], required: Collection[str]) -> dict[str, Json]:
+    """Each field for itself; nothing typed leaves out one that need not be there."""
+    answer: dict[str, Json] = {}
+    for name, schema in fields.items():
+        text = _typed(f"{name} ({schema.get('type', 'JSON')}{'' if name in required else ', may be left out'})")
+        if text or name in required:
+            answer[name] = text if schema.get("type") == "string" else _parsed(text)
+    return answer
+
+
+def _parsed(text: str) -> Json:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _typed(prompt: str) -> str:
+    # Not input(): it prompts on stdout, which is for the output.
+    print(f"{prompt}: ", end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise CommandError("nothing was answered; the question stays open.")
+    return line.strip()
 
 
 def answer_of(question: Interrupt, text: str) -> Json:

@@ -158,6 +158,23 @@ def test_a_person_at_the_terminal_is_asked_until_the_answer_fits(
     assert json.loads(output)["approved"] == "False"
 
 
+def test_missing_fields_are_asked_one_by_one(folder: Path, environment: dict[str, str]) -> None:
+    (folder / "agents.py").write_text(
+        "from dragoman.agents import Context, agent\n"
+        "@agent\nasync def order(ctx: Context, item: str, count: int, gift: bool = False) -> str:\n"
+        "    return f'{count} x {item} {gift}'\n"
+    )
+    typed = [
+        ("item (string): ", "12"),
+        ("count (integer): ", "some"),
+        ("item (string): ", "12"),
+        ("count (integer): ", "3"),
+    ]
+    code, shown, output = _at_a_terminal(["run", "order", "I want something"], typed, folder, environment)
+    assert (code, output) == (0, "3 x 12 False\n")
+    assert "does not fit its schema: count: " in shown
+
+
 def _at_a_terminal(
     arguments: list[str], typed: list[tuple[str, str]], folder: Path, environment: dict[str, str]
 ) -> tuple[int, str, str]:

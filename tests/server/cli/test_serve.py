@@ -55,12 +55,14 @@ def test_what_init_makes_is_served_at_once(run: Run, serve: Serve, tmp_path: Pat
     served = serve(cwd=tmp_path / "new")
     with served.client() as client:
         assert _greet(client) == "Hello, Ada!"
-        answer = client.post("/runs/wait", json={"agent_id": "purchase", "input": {"item": "desk"}}).json()
+        answer = client.post(
+            "/runs/wait", json={"agent_id": "refunds", "input": {"order_id": "A-1", "amount": 250}}
+        ).json()
         assert [q["kind"] for q in answer["run"]["interrupts"]] == ["approval"]
         resume = {"answer": {"approved": True}}
         client.post(f"/runs/{answer['run']['run_id']}/resume", json=resume).raise_for_status()
         done = client.get(f"/runs/{answer['run']['run_id']}/wait").json()
-    assert done["values"]["output"]["total"] == 450
+    assert done["values"]["output"]["amount"] == 250
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

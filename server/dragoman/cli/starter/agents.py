@@ -4,16 +4,15 @@ from pydantic import BaseModel
 
 from dragoman.agents import Context, Rejected, agent
 
-PRICES = {"pencil": 0.4, "chair": 89.0, "desk": 450.0}
+PAID = {"A-1": 480.0, "A-2": 39.9}
 
 
 class Receipt(BaseModel):
-    """What `purchase` gives back: its JSON Schema is told to clients."""
+    """What `refunds` gives back: its JSON Schema is told to clients."""
 
-    item: str
-    quantity: int
-    total: float
-    order: str
+    order_id: str
+    amount: float
+    payment: str
 
 
 @agent(description="Greets someone by name.")
@@ -22,28 +21,27 @@ async def greeter(ctx: Context, name: str) -> str:
     return f"Hello, {name}!"
 
 
-@agent(description="Buys office supplies; above 100 a person has to approve.")
-async def purchase(ctx: Context, item: str, quantity: int = 1) -> Receipt:
+@agent(description="Refunds an order; above 100 a person has to approve.")
+async def refunds(ctx: Context, order_id: str, amount: float) -> Receipt:
     """A step is done once, whatever crashes. A question waits as long as it takes, and holds nothing meanwhile."""
-    price = await ctx.step(look_up, item)
-    total = round(price * quantity, 2)
-    if total > 100:
-        decision = await ctx.approve(
-            f"Buy {quantity} x {item} for {total:.2f}?", payload={"item": item, "total": total}
-        )
+    paid = await ctx.step(load_order, order_id)
+    if amount > paid:
+        raise Rejected(f"Order {order_id} was paid with {paid:.2f}; {amount:.2f} cannot be refunded.")
+    if amount > 100:
+        decision = await ctx.approve(f"Refund {amount:.2f} of order {order_id}?", payload={"paid": paid})
         if not decision.approved:
-            raise Rejected(f"The purchase was declined. {decision.comment}".strip())
-    order = await ctx.step(place_order, item, quantity)
-    return Receipt(item=item, quantity=quantity, total=total, order=order)
+            raise Rejected(f"The refund was declined. {decision.comment}".strip())
+    payment = await ctx.step(pay, order_id, amount)
+    return Receipt(order_id=order_id, amount=amount, payment=payment)
 
 
-async def look_up(item: str) -> float:
-    """Stands for a call to a catalogue."""
-    if item not in PRICES:
-        raise Rejected(f"There is no {item}; there are {', '.join(PRICES)}.")
-    return PRICES[item]
+async def load_order(order_id: str) -> float:
+    """Stands for a look-up in a shop."""
+    if order_id not in PAID:
+        raise Rejected(f"There is no order {order_id}; there are {', '.join(PAID)}.")
+    return PAID[order_id]
 
 
-async def place_order(ctx: Context, item: str, quantity: int) -> str:
-    """Stands for a call to a shop. Give it ctx.idempotency_key, and an order sent twice is one order."""
-    return f"order-{ctx.run_id[-8:]}"
+async def pay(ctx: Context, order_id: str, amount: float) -> str:
+    """Stands for a payment provider. Give it ctx.idempotency_key, and a payment sent twice is one payment."""
+    return f"payment-{ctx.run_id[-8:]}"
