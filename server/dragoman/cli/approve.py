@@ -45,7 +45,9 @@ def approve(
                 print("\n\n".join(f"{q.key}: {shown(q)}" for q in asked))
                 return
             chosen = _choose(view, question)
-            value = _answer(chosen, answer, approved=not reject, decided=reject or comment is not None, comment=comment)
+            value = await _answer(
+                chosen, answer, approved=not reject, decided=reject or comment is not None, comment=comment
+            )
             await host.answer(view.run.id, {chosen.id: value})
             _tell(host, view)
 
@@ -73,16 +75,18 @@ def _choose(view: RunView, key: str | None) -> Interrupt:
     raise CommandError(f"{problem}; choose one with --question: {keys}.", 2)
 
 
-def _answer(question: Interrupt, answer: str | None, *, approved: bool, decided: bool, comment: str | None) -> Json:
+async def _answer(
+    question: Interrupt, answer: str | None, *, approved: bool, decided: bool, comment: str | None
+) -> Json:
     if answer is not None:
         return answer_of(question, answer)
     if decided or question.kind is InterruptKind.APPROVAL:
         return decision(question, approved=approved, comment=comment)
     if can_ask():
-        return ask(question)
+        return await ask(question)
     return decision(question, approved=approved, comment=comment)
 
 
 def _tell(host: Host, view: RunView) -> None:
-    goes_on = "it goes on" if host.works else "it goes on when a server opens this ledger"
+    goes_on = "it goes on" if host.shared else "it goes on when a server opens this ledger"
     print(f"Answered. Run {view.run.id}: {goes_on} ({host.where}).", file=sys.stderr)

@@ -5,7 +5,9 @@ Knows the terminal, not where the run is.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import sys
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -16,6 +18,8 @@ from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import Interrupt, InterruptKind, Json
 
 __all__ = ["answer_of", "ask", "can_ask", "decision", "shown"]
+
+LONGEST_LINE = 65_536
 
 
 def can_ask() -> bool:
@@ -38,7 +42,7 @@ def shown(question: Interrupt) -> str:
     return "\n".join(lines)
 
 
-def ask(question: Interrupt) -> Json:
+async def ask(question: Interrupt) -> Json:
     """Ask on the terminal until the answer fits. Raises ``CommandError`` when the person leaves."""
     fields: Mapping[str, Any] = question.schema.get("properties") or {}
     by_field = fields and question.kind is not InterruptKind.APPROVAL
@@ -46,19 +50,19 @@ def ask(question: Interrupt) -> Json:
     while True:
         try:
             if not by_field:
-                return answer_of(question, _typed(question.key))
-            answer = _fields(fields, question.schema.get("required") or ())
+                return answer_of(question, await _typed(question.key))
+            answer = await _fields(fields, question.schema.get("required") or ())
             check(question, answer)
             return answer
         except InputInvalid as error:
             print(error.message, file=sys.stderr)
 
 
-def _fields(fields: Mapping[str, Any], required: Collection[str]) -> dict[str, Json]:
+async def _fields(fields: Mapping[str, Any], required: Collection[str]) -> dict[str, Json]:
     """Each field for itself; nothing typed leaves out one that need not be there."""
     answer: dict[str, Json] = {}
     for name, schema in fields.items():
-        text = _typed(f"{name} ({schema.get('type', 'JSON')}{'' if name in required else ', may be left out'})")
+        text = await _typed(f"{name} ({schema.get('type', 'JSON')}{'' if name in required else ', may be left out'})")
         if text or name in required:
             answer[name] = text if schema.get("type") == "string" else _parsed(text)
     return answer
@@ -71,13 +75,21 @@ def _parsed(text: str) -> Json:
         return text
 
 
-def _typed(prompt: str) -> str:
-    # Not input(): it prompts on stdout, which is for the output.
+async def _typed(prompt: str) -> str:
+    # Not input(): it prompts on stdout, which is for the output, and it would hold the event loop, with the leases of
+    # the runs in it and the interrupt key.
     print(f"{prompt}: ", end="", file=sys.stderr, flush=True)
-    line = sys.stdin.readline()
+    loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
+    readable = asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    line = os.read(descriptor, LONGEST_LINE)  # a terminal gives a line at a time
     if not line:
         raise CommandError("nothing was answered; the question stays open.")
-    return line.strip()
+    return line.decode(errors="replace").strip()
 
 
 def answer_of(question: Interrupt, text: str) -> Json:

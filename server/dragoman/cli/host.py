@@ -42,8 +42,8 @@ class Host(Protocol):
     """Where runs are. Errors are ``DragomanError``s with a message for people."""
 
     where: str
-    works: bool
-    """Whether runs go on there by themselves."""
+    shared: bool
+    """Whether runs go on there when this process has ended."""
 
     async def open(self, agent: str, given: Input, thread: str | None) -> RunView:
         """Open a run."""

@@ -33,20 +33,22 @@ async def local_host(settings: Settings, *, works: bool) -> AsyncGenerator[Host]
         if works:
             await engine.start()
         try:
-            yield LocalHost(engine, str(settings.storage_path), works=works)
-        finally:
-            if works:
-                await engine.stop()
+            yield LocalHost(engine, str(settings.storage_path))
+        except BaseException:
+            await engine.stop(grace=0)  # a person who interrupts does not wait; the run is handed back
+            raise
+        await engine.stop()
     finally:
         await ledger.close()
 
 
 class LocalHost:
-    """An engine over the ledger, in this process. ``works`` is whether it was started."""
+    """An engine over the ledger, in this process."""
 
-    def __init__(self, engine: Engine, where: str, *, works: bool) -> None:
+    shared = False
+
+    def __init__(self, engine: Engine, where: str) -> None:
         self.where = where
-        self.works = works
         self._engine = engine
         self._seen: dict[str, int] = {}
 

@@ -48,7 +48,7 @@ async def remote_host(url: str, key: str | None) -> AsyncGenerator[Host]:
 class RemoteHost:
     """See ``Host``."""
 
-    works = True
+    shared = True
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self.where = str(client.base_url).rstrip("/")

@@ -74,10 +74,11 @@ async def _run(host: Host, agent: str, given: Input, thread: str | None, as_json
                 break
             if not can_ask():
                 return _left_waiting(view, as_json)
-            answers = {question.id: ask(question) for question in view.open_interrupts}
+            answers = {question.id: await ask(question) for question in view.open_interrupts}
             view = await host.answer(view.run.id, answers)
     except (KeyboardInterrupt, asyncio.CancelledError):
-        print(f"\nRun {view.run.id} goes on: dragoman runs", file=sys.stderr)
+        when = "in the server" if host.shared else "when its ledger is opened again"
+        print(f"\nRun {view.run.id} goes on {when}: dragoman runs", file=sys.stderr)
         raise
     return _ended(view, screen, as_json)
 

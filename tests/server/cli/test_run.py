@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -124,8 +126,6 @@ def test_runs_are_listed_newest_first_and_filtered(run: Run) -> None:
 
 
 def test_a_ledger_held_by_a_process_without_http_is_told(run: Run, folder: Path, environment: dict[str, str]) -> None:
-    import sys
-
     holder = subprocess.Popen(
         [sys.executable, "-m", "dragoman.cli", "run", "sleeper", str(folder / "started")],
         cwd=folder,
@@ -158,6 +158,39 @@ def test_a_person_at_the_terminal_is_asked_until_the_answer_fits(
     assert json.loads(output)["approved"] == "False"
 
 
+@pytest.mark.parametrize(
+    ("where", "when"), [("here", "when its ledger is opened again"), ("in a server", "in the server")]
+)
+def test_an_interrupted_command_leaves_the_run_to_go_on(
+    where: str, when: str, folder: Path, environment: dict[str, str], serve: Serve, run: Run
+) -> None:
+    if where == "in a server":
+        serve(DRAGOMAN_ENGINE__GRACE="0.1")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dragoman.cli", "run", "sleeper", str(folder / "started")],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _until((folder / "started").exists)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=DEADLINE)
+    finally:
+        process.kill()
+    assert (process.returncode, f"goes on {when}: dragoman runs" in errors) == (130, True)
+    assert "Traceback" not in errors
+    assert [row["status"] for row in json.loads(run("runs", "--json").stdout)] == ["active"]
+
+
+def test_the_interrupt_key_works_at_a_question(folder: Path, environment: dict[str, str]) -> None:
+    code, shown, output = _at_a_terminal(["run", "buyer", "desk"], [("approval: ", "\x03")], folder, environment)
+    assert (code, output) == (130, "")
+    assert "goes on when its ledger is opened again" in shown
+
+
 def test_missing_fields_are_asked_one_by_one(folder: Path, environment: dict[str, str]) -> None:
     (folder / "agents.py").write_text(
         "from dragoman.agents import Context, agent\n"
@@ -179,17 +212,18 @@ def _at_a_terminal(
     arguments: list[str], typed: list[tuple[str, str]], folder: Path, environment: dict[str, str]
 ) -> tuple[int, str, str]:
     """Run a command whose stdin and stderr are a terminal; its code, what was shown there, and its stdout."""
-    import sys
-
+    # The terminal's keys are for the process that has it as its own.
+    begin = "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); from dragoman.cli import main; "
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "dragoman.cli", *arguments],
+        [sys.executable, "-c", f"{begin}main(sys.argv[1:])", *arguments],
         cwd=folder,
         env={**environment, "TERM": "dumb"},
         stdin=theirs,
         stdout=subprocess.PIPE,
         stderr=theirs,
         text=True,
+        start_new_session=True,
     )
     os.close(theirs)
     timer = threading.Timer(DEADLINE, process.kill)
