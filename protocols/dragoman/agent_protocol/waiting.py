@@ -89,8 +89,8 @@ class RunWait:
                 if self._cancel_on_leave and self._engine.accepting:
                     self._engine.cancel_later(self._principal, self._run.id, "its client left")
                 return False
-            if not self._engine.accepting:
-                return False
+            if not self._engine.accepting and self._run.id not in self._engine.held():
+                return False  # it goes on elsewhere, or later
             quiet += look
             if quiet >= self._settings.heartbeat:
                 quiet = 0.0

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
+from dragoman.engine import Engine, RunRequest
 from dragoman.memory.ids import uuid7
+from dragoman.memory.model import Principal
 
 pytestmark = pytest.mark.anyio
 
@@ -355,6 +358,20 @@ async def test_a_missing_thread_is_made_only_when_asked(client: httpx.AsyncClien
     assert (await client.post("/runs/wait", json=body)).status_code == 404
     assert (await client.post("/runs/wait", json={**body, "if_not_exists": "create"})).status_code == 200
     assert (await client.get(f"/threads/{name}")).status_code == 200
+
+
+async def test_a_thread_that_a_peer_of_another_protocol_named_is_served_too(
+    client: httpx.AsyncClient, sdk_http: httpx.AsyncClient, engine: Engine
+) -> None:
+    name = "ctx 1\r\nü"
+    run = await engine.run(Principal("acme", "ada"), RunRequest("echo", text="hello", thread_id=name))
+    path = f"/threads/{quote(name, safe='')}"
+    assert (await client.get(path)).json()["messages"][1]["content"] == "hello"
+    assert (await client.get(f"/runs/{run.id}")).json()["thread_id"] == name
+    assert (await sdk_http.get(f"{path}/state")).json()["values"]["messages"][1]["type"] == "ai"
+    created = await sdk_http.post(f"{path}/runs", json={"assistant_id": "echo", "input": {"text": "again"}})
+    assert created.headers["content-location"] == f"{path}/runs/{created.json()['run_id']}"
+    assert (await sdk_http.get(created.headers["content-location"] + "/join")).json()["output"] == "again"
 
 
 # -- the store --------------------------------------------------------------------------------------------------------

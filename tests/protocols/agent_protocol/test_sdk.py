@@ -194,6 +194,27 @@ async def test_a_run_interrupted_by_a_newer_one_is_so(sdk: Sdk, gate: Callable[[
     assert (await sdk.runs.get(thread, first["run_id"]))["status"] == "interrupted"
 
 
+async def test_a_run_rolled_back_by_a_newer_one_is_gone(sdk: Sdk, gate: Callable[[], Gate]) -> None:
+    name, reached, _ = gate()
+    thread = (await sdk.threads.create())["thread_id"]
+    first = await sdk.runs.create(thread, "slow", input={"gate": name})
+    await reached.wait()
+    second = await sdk.runs.create(thread, "counter", input={"text": "x"}, multitask_strategy="rollback")
+    assert (await sdk.runs.join(thread, second["run_id"]))["output"] == "1:1"
+    with pytest.raises(NotFoundError):
+        await sdk.runs.get(thread, first["run_id"])
+    assert [run["run_id"] for run in await sdk.runs.list(thread)] == [second["run_id"]]
+
+
+async def test_a_run_begins_after_the_seconds_asked_for(sdk: Sdk) -> None:
+    thread = (await sdk.threads.create())["thread_id"]
+    run = await sdk.runs.create(thread, "echo", input={"text": "later"}, after_seconds=1)
+    assert run["status"] == "pending"
+    assert (await sdk.runs.join(thread, run["run_id"]))["output"] == "later"
+    events = await parts(sdk.runs.join_stream(thread, run["run_id"], last_event_id="0"))
+    assert [event for event, _ in events] == ["metadata", "values", "values", "values", "end"]
+
+
 # -- answers ----------------------------------------------------------------------------------------------------------
 async def test_an_interrupt_is_seen_in_state_and_thread_and_answered_by_a_command(sdk: Sdk) -> None:
     thread = (await sdk.threads.create())["thread_id"]
