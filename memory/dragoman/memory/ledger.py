@@ -257,6 +257,15 @@ class Ledger(Protocol):
         """
         ...
 
+    async def record(self, submission: Submission, batch: Batch, began: int) -> Submitted:
+        """Open a run that has ended already: its submission and its last batch at once, on a thread of its own.
+
+        For short runs that nobody has heard of yet; ``began`` is when it was begun, in microseconds. The batch holds a
+        terminal change, and neither steps, nor interrupts, nor artifacts. The events are those of ``submit`` and
+        ``commit``. A known idempotency key writes nothing and gives the first run.
+        """
+        ...
+
     async def claim(
         self, worker: str, limit: int, lease_s: float = 30.0
     ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
@@ -315,6 +324,10 @@ class Ledger(Protocol):
     # -- runs: reading ------------------------------------------------------------------------------------------------
     async def load(self, tenant: str, run_id: str) -> RunView:
         """A run with its interrupts and artifacts. Raises ``RunNotFound``."""
+        ...
+
+    async def find_run(self, tenant: str, idempotency_key: str) -> Run | None:
+        """The run that was submitted with this key, or None."""
         ...
 
     async def journal(self, tenant: str, run_id: str) -> Mapping[str, Step]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.errors import Rejected
@@ -17,12 +17,12 @@ from dragoman.engine.context import RunContext, opening_message
 from dragoman.engine.journal import Journal
 from dragoman.engine.parking import FAR
 from dragoman.engine.ports import Host
-from dragoman.engine.recorder import Recorder
+from dragoman.engine.recorder import Recorder, Superseded
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import LeaseLost
 from dragoman.memory.ids import now_micros
-from dragoman.memory.ledger import Change, Lease
-from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
+from dragoman.memory.ledger import Change, Lease, Submission
+from dragoman.memory.model import ACTIVE, Failure, FailureKind, Json, Run, RunStatus, Step
 from dragoman.telemetry.context import bind_run
 
 if TYPE_CHECKING:
@@ -33,22 +33,37 @@ __all__ = ["Activation"]
 _log = logging.getLogger("dragoman.engine")
 _UNKNOWN_AGENT_WAIT = 30_000_000  # microseconds until a run whose agent is not served here is tried again
 
+_OPEN_WITHIN = 0.02  # seconds that a run may be at work before others can see it
+
+T = TypeVar("T")
 Stop = Literal["park", "cancel", "hand back", "lost"]
 
 
 class Activation:
     """A run at work in this process."""
 
-    __slots__ = ("_engine", "_lease", "_recorder", "_stop", "ctx", "run", "task")
+    __slots__ = ("_engine", "_lease", "_recorder", "_soon", "_stop", "ctx", "error", "opening", "run", "task")
 
-    def __init__(self, engine: Host, lease: Lease, run: Run) -> None:
+    def __init__(self, engine: Host, lease: Lease, run: Run, opening: Submission | None = None) -> None:
         self.run = run
         self.ctx: RunContext | None = None
         self.task: asyncio.Task[Run | None] | None = None
+        self.opening = opening
         self._engine = engine
         self._lease = lease
         self._stop: Stop | None = None
-        self._recorder = Recorder(engine.ledger, engine.hub, lease, run, engine.settings.flush_interval, self._lost)
+        self._soon: asyncio.TimerHandle | None = None
+        self.error: Exception | None = None
+        self._recorder = Recorder(
+            engine.ledger,
+            engine.hub,
+            lease,
+            run,
+            engine.settings.flush_interval,
+            engine.settings.lease,
+            self._lost,
+            opening,
+        )
 
     @property
     def lease(self) -> Lease:
@@ -84,6 +99,8 @@ class Activation:
     async def drive(self) -> Run | None:
         """Drive to the end of this activation; the run as it is then, or None when the lease was lost on the way."""
         bind_run(self.run.id)
+        if not self._recorder.opened:
+            self._soon = asyncio.get_running_loop().call_later(_OPEN_WITHIN, self._open_soon)
         try:
             try:
                 change = await self._outcome()
@@ -91,16 +108,41 @@ class Activation:
                 change = self._stopped()
             return await self._end(change)
         except LeaseLost:
-            return None
+            return self._recorder.superseded
         except asyncio.CancelledError:
             return None
         except Exception as error:
             # The store did not take the write: nothing may be said of the run; its lease runs out and it is taken up
             # again.
+            self.error = error
             _log.exception("run %s could not be written: %s", self.run.id, error, extra={"run_id": self.run.id})
             return None
         finally:
             self._recorder.close()
+            if self._soon is not None:
+                self._soon.cancel()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the run is in the ledger already."""
+        return self._recorder.opened
+
+    async def as_it_is(self) -> Run:
+        """The run as it is in the ledger, opened if it was not. Raises ``LedgerBusy``."""
+        with contextlib.suppress(Superseded):
+            await self._recorder.ensure_open()
+        if self._recorder.superseded is not None:
+            return self._recorder.superseded
+        return (await self._engine.ledger.load(self.run.tenant, self.run.id)).run
+
+    def _open_soon(self) -> None:
+        self._engine.in_background(self._open_or_lose())
+
+    async def _open_or_lose(self) -> None:
+        try:
+            await self._recorder.ensure_open()
+        except Exception as error:
+            self._lost(error)
 
     async def _outcome(self) -> Change:
         agent = self._engine.agents.get(self.run.agent)
@@ -177,9 +219,13 @@ class Activation:
         task = asyncio.current_task()
         while task is not None and task.cancelling():
             task.uncancel()
+        if self._soon is not None:
+            self._soon.cancel()
         ctx = self.ctx
         interrupts = list(ctx.parking.interrupts.values()) if ctx and change.status is RunStatus.WAITING else []
         messages = self._messages(change)
+        if not self._recorder.opened and change.status in ACTIVE:
+            await _uninterrupted(self._recorder.ensure_open())
         try:
             run = await self._recorder.write(interrupts=interrupts, change=change, messages=messages)
         except asyncio.CancelledError:
@@ -221,7 +267,7 @@ class Activation:
                 return
 
 
-async def _uninterrupted(write: Coroutine[Any, Any, Run]) -> Run:
+async def _uninterrupted(write: Coroutine[Any, Any, T]) -> T:
     """Await to the end, however often the task is cancelled meanwhile."""
     inner = asyncio.ensure_future(write)
     while not inner.done():

@@ -31,6 +31,7 @@ async def call(ctx: Activity, key: str, agent: str, input: Json, text: str | Non
     )
     ctx.parking.begin()
     try:
+        await ctx.recorder.ensure_open()
         child = await ctx.engine.accept_child(ctx.run, request)
         child = await _work(ctx, child)
     finally:

@@ -7,7 +7,8 @@ new engine over the same ledger goes on where this one stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +16,8 @@ from dragoman.agents.agent import Agent
 from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
 from dragoman.engine.hub import EventHub
-from dragoman.engine.intake import input_of
+from dragoman.engine.intake import by_name, submission_of
+from dragoman.engine.late import LateRuns
 from dragoman.engine.recent import RecentValues
 from dragoman.engine.request import EngineSettings, RunRequest
 from dragoman.engine.subscribe import follow
@@ -23,7 +25,7 @@ from dragoman.engine.threads import ThreadVerbs
 from dragoman.engine.waiters import Waiters
 from dragoman.engine.worker import Worker
 from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
-from dragoman.memory.ids import now_micros, uuid7
+from dragoman.memory.ids import uuid7
 from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission
 from dragoman.memory.model import Event, InterruptStatus, Json, Page, Principal, Run, RunStatus, RunView, Step
 
@@ -37,13 +39,14 @@ class Engine(ThreadVerbs):
 
     def __init__(self, ledger: Ledger, agents: Iterable[Agent], settings: EngineSettings | None = None) -> None:
         super().__init__(ledger)
-        self.agents: Mapping[str, Agent] = _by_name(agents)
+        self.agents: Mapping[str, Agent] = by_name(agents)
         self.settings = settings or EngineSettings()
         self.hub = EventHub(self.settings.subscriber_buffer)
         self.recent = RecentValues()
         self.worker = uuid7()
         self._activations: dict[str, Activation] = {}
         self._waiters = Waiters()
+        self._late = LateRuns(self, self._waiters, self._begin, self._settled)
         self._background: set[asyncio.Task[Any]] = set()
         self._stopping = False
         self._loops: Worker | None = None
@@ -99,25 +102,22 @@ class Engine(ThreadVerbs):
 
         Raises ``AgentNotFound``, ``InputInvalid``, ``ThreadNotFound``, ``ThreadBusy``, ``QueueFull``.
         """
-        agent = self.agents.get(request.agent)
-        if agent is None:
-            known = ", ".join(self.agents) or "none"
-            raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
-        return await self._submit(principal, agent, request, None)
+        return await self._submit(self._submission(principal, request, None), request.delay)
 
     async def accept_child(self, parent: Run, request: RunRequest) -> Run:
         """Open a child run of a run at work."""
-        agent = self.agents.get(request.agent)
-        if agent is None:
-            raise AgentNotFound(
-                f"There is no agent {request.agent[:80]!r} to call; there are: {', '.join(self.agents)}."
-            )
-        return await self._submit(self.principal_of(parent), agent, request, parent)
+        return await self._submit(self._submission(self.principal_of(parent), request, parent), 0.0)
 
     async def run(self, principal: Principal, request: RunRequest, timeout: float | None = None) -> Run:
-        """Open a run and wait until it has settled; past ``timeout`` seconds the run as it is."""
-        accepted = await self.accept(principal, request)
-        return accepted if accepted.settled else await self._settled(accepted, timeout)
+        """Open a run and wait until it has settled; past ``timeout`` seconds the run as it is.
+
+        The run is durable when this returns. Raises as ``accept`` does.
+        """
+        submission = self._submission(principal, request, None)
+        if self._may_open_late(request):
+            return await self._late.run(replace(submission, thread_id=uuid7()), timeout)
+        run = await self._submit(submission, request.delay)
+        return run if run.settled else await self._settled(run, timeout)
 
     async def wait(self, principal: Principal, run_id: str, timeout: float | None = None) -> Run:
         """The run once it has ended or waits for an answer; past ``timeout`` seconds the run as it is. Cancelling the
@@ -244,13 +244,11 @@ class Engine(ThreadVerbs):
 
     def drive(self, lease: Lease, run: Run) -> None:
         """Start an activation."""
-        activation = Activation(self, lease, run)
-        self._activations[run.id] = activation
-        activation.task = asyncio.get_running_loop().create_task(self._drive(activation))
+        self._begin(Activation(self, lease, run))
 
     def held(self) -> list[str]:
         """The runs whose leases are ours."""
-        return list(self._activations)
+        return [run_id for run_id, activation in self._activations.items() if activation.opened]
 
     def renewed(self, renewed: Renewed) -> None:
         """Act on what a renewal told."""
@@ -274,6 +272,12 @@ class Engine(ThreadVerbs):
             await asyncio.wait([activation.task])
         return await self.get(self.principal_of(run), run.id)
 
+    def in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that nobody waits for; it ends with the engine."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     def cancel_later(self, principal: Principal, run_id: str, reason: str) -> None:
         """Cancel a run without waiting for it; one that has ended already is let be."""
 
@@ -283,39 +287,32 @@ class Engine(ThreadVerbs):
             except RunEnded:
                 return
 
-        self._in_background(cancel())
+        self.in_background(cancel())
 
     # -- inside -------------------------------------------------------------------------------------------------------
-    async def _submit(self, principal: Principal, agent: Agent, request: RunRequest, parent: Run | None) -> Run:
+    def _submission(self, principal: Principal, request: RunRequest, parent: Run | None) -> Submission:
+        agent = self.agents.get(request.agent)
+        if agent is None:
+            known = ", ".join(self.agents) or "none"
+            raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
         if self._stopping:
             raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
-        value, message = input_of(agent, request)
-        submission = Submission(
-            tenant=principal.tenant,
-            agent=agent.name,
-            agent_version=agent.version,
-            run_id=uuid7(),
-            input=value,
-            message=message,
-            subject=principal.subject,
-            thread_id=request.thread_id,
-            create_thread=request.create_thread,
-            thread_metadata=request.thread_metadata,
-            policy=request.policy,
-            idempotency_key=request.idempotency_key,
-            metadata=request.metadata,
-            parent_run_id=parent.id if parent is not None else None,
-            wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
-            queue_limit=self.settings.queue_limit if parent is None else None,
-        )
+        return submission_of(agent, principal, request, parent, self.settings.queue_limit)
+
+    def _may_open_late(self, request: RunRequest) -> bool:
+        room = self.active < self.settings.concurrency and self._loops is not None
+        return room and request.thread_id is None and request.delay <= 0 and self.settings.open_late
+
+    async def _submit(self, submission: Submission, delay: float) -> Run:
+        await self._late.opened(submission.tenant, submission.idempotency_key)
         # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
-        room = self.active < self.settings.concurrency or parent is not None
-        claim_for = self.worker if room and request.delay <= 0 and self._loops is not None else None
+        room = self.active < self.settings.concurrency or submission.parent_run_id is not None
+        claim_for = self.worker if room and delay <= 0 and self._loops is not None else None
         submitted = await self.ledger.submit(submission, claim_for, self.settings.lease)
         if submitted.lease is not None:
             self.drive(submitted.lease, submitted.run)
         if submitted.events:
-            self.hub.publish(principal.tenant, submitted.run.thread_id, submitted.events)
+            self.hub.publish(submission.tenant, submitted.run.thread_id, submitted.events)
         for displaced in submitted.displaced:
             self._displaced(displaced)
         if submitted.created and submitted.lease is None:
@@ -328,21 +325,33 @@ class Engine(ThreadVerbs):
         elif (activation := self._activations.get(run.id)) is not None:
             activation.cancel()
 
+    def _begin(self, activation: Activation) -> None:
+        self._activations[activation.run.id] = activation
+        activation.task = asyncio.get_running_loop().create_task(self._drive(activation))
+
     async def _drive(self, activation: Activation) -> Run | None:
         run: Run | None = None
         try:
             run = await activation.drive()
             return run
         finally:
-            if self._activations.get(activation.run.id) is activation:
-                del self._activations[activation.run.id]
-            if run is not None and run.settled:
-                self._waiters.tell(run)
-            if self._loops is not None:
-                if run is None or run.wake_at is not None or not run.settled or run.parent_run_id is not None:
-                    self._loops.queued()
-                else:
-                    self._loops.freed()
+            self._driven(activation, run)
+
+    def _driven(self, activation: Activation, run: Run | None) -> None:
+        begun = activation.run
+        if self._activations.get(begun.id) is activation:
+            del self._activations[begun.id]
+        if activation.opening is not None:
+            self._late.over(begun, activation.opening.idempotency_key)
+        if run is not None and (run.settled or run.id != begun.id):
+            self._waiters.redirect(begun.id, run)
+        elif activation.error is not None and not activation.opened:
+            self._waiters.fail(begun.id, activation.error)
+        if self._loops is not None:
+            if run is None or run.wake_at is not None or not run.settled or run.parent_run_id is not None:
+                self._loops.queued()
+            else:
+                self._loops.freed()
 
     async def _settled(self, run: Run, timeout: float | None) -> Run:
         """Wait for a run that was not settled when it was read; looks again once the waiter is in place."""
@@ -375,17 +384,3 @@ class Engine(ThreadVerbs):
         for view in page.items:
             if not view.run.ended:
                 self.cancel_later(principal, view.run.id, "its parent was cancelled")
-
-    def _in_background(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-
-def _by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
-    named: dict[str, Agent] = {}
-    for agent in agents:
-        if agent.name in named:
-            raise ValueError(f"Two agents are named {agent.name!r}; give one another name.")
-        named[agent.name] = agent
-    return named

@@ -3,14 +3,25 @@ not."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dragoman.agents.agent import Agent
 from dragoman.engine.request import RunRequest, Unset
-from dragoman.memory.ids import short_digest, uuid7
-from dragoman.memory.model import Json
+from dragoman.memory.ids import now_micros, short_digest, uuid7
+from dragoman.memory.ledger import Submission
+from dragoman.memory.model import Json, Principal, Run
 
-__all__ = ["input_of"]
+__all__ = ["by_name", "input_of", "submission_of"]
+
+
+def by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
+    """Agents by name, in their order. Raises ``ValueError`` when two have one name."""
+    named: dict[str, Agent] = {}
+    for agent in agents:
+        if agent.name in named:
+            raise ValueError(f"Two agents are named {agent.name!r}; give one another name.")
+        named[agent.name] = agent
+    return named
 
 
 def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json] | None]:
@@ -31,3 +42,28 @@ def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json
         return None, message
     agent.validate({})
     return {}, message
+
+
+def submission_of(
+    agent: Agent, principal: Principal, request: RunRequest, parent: Run | None, queue_limit: int
+) -> Submission:
+    """A request as the ledger takes it, its input checked. Raises ``InputInvalid``."""
+    value, message = input_of(agent, request)
+    return Submission(
+        tenant=principal.tenant,
+        agent=agent.name,
+        agent_version=agent.version,
+        run_id=uuid7(),
+        input=value,
+        message=message,
+        subject=principal.subject,
+        thread_id=request.thread_id,
+        create_thread=request.create_thread,
+        thread_metadata=request.thread_metadata,
+        policy=request.policy,
+        idempotency_key=request.idempotency_key,
+        metadata=request.metadata,
+        parent_run_id=parent.id if parent is not None else None,
+        wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
+        queue_limit=queue_limit if parent is None else None,
+    )

@@ -10,16 +10,35 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 
 from dragoman.engine.hub import EventHub
-from dragoman.memory.ledger import Batch, Change, Committed, Lease, Ledger, NewArtifact, NewEvent, NewInterrupt, NewStep
-from dragoman.memory.model import Json, Run
+from dragoman.memory.errors import LeaseLost
+from dragoman.memory.ledger import (
+    Batch,
+    Change,
+    Committed,
+    Lease,
+    Ledger,
+    NewArtifact,
+    NewEvent,
+    NewInterrupt,
+    NewStep,
+    Submission,
+    Submitted,
+)
+from dragoman.memory.model import TERMINAL, Json, Run
 
-__all__ = ["Recorder"]
+__all__ = ["Recorder", "Superseded"]
 
 _MOST_PENDING = 256
 
 
+class Superseded(LeaseLost):
+    """Another run was submitted with this one's idempotency key."""
+
+
 class Recorder:
-    """Writes one run while its lease is held. ``on_lost`` is called when a write in the background found it gone."""
+    """Writes one run while its lease is held. ``opening`` is the submission of a run that is not in the ledger yet: it
+       is opened by its first write or the first step, whichever is sooner, and recorded whole if it ends before that.
+    ``on_lost`` is called when a write in the background found it gone."""
 
     def __init__(
         self,
@@ -28,14 +47,21 @@ class Recorder:
         lease: Lease,
         run: Run,
         interval: float,
+        lease_s: float,
         on_lost: Callable[[Exception], None],
+        opening: Submission | None = None,
     ) -> None:
         self.run = run
+        self.superseded: Run | None = None
         self.values: Mapping[str, Json] | None = None
+        self._opening = opening
+        self._open_task: asyncio.Task[None] | None = None
+        self._recording: asyncio.Future[None] | None = None
         self._ledger = ledger
         self._hub = hub
         self._lease = lease
         self._interval = interval
+        self._lease_s = lease_s
         self._on_lost = on_lost
         self._events: list[NewEvent] = []
         self._artifacts: list[NewArtifact] = []
@@ -44,6 +70,34 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._flushing: set[asyncio.Task[None]] = set()
+
+    @property
+    def opened(self) -> bool:
+        """Whether the run is in the ledger."""
+        return self._opening is None
+
+    async def ensure_open(self) -> None:
+        """Put the run into the ledger if it is not there yet. Raises ``Superseded``, ``LedgerBusy``."""
+        if self._opening is None:
+            return
+        if self._recording is not None:
+            await asyncio.wait([self._recording])
+            return
+        if self._open_task is None:
+            self._open_task = asyncio.get_running_loop().create_task(self._open(self._opening))
+        await asyncio.shield(self._open_task)
+
+    async def _open(self, opening: Submission) -> None:
+        submitted = await self._ledger.submit(opening, self._lease.worker, self._lease_s)
+        self._opening = None
+        self._accept(submitted)
+
+    def _accept(self, submitted: Submitted) -> None:
+        if not submitted.created:
+            self.superseded = submitted.run
+            raise Superseded
+        self.run = submitted.run
+        self._hub.publish(self._lease.tenant, self._lease.thread_id, submitted.events)
 
     @property
     def crowded(self) -> bool:
@@ -115,12 +169,27 @@ class Recorder:
     async def _commit(self, batch: Batch) -> Run:
         self._events, self._artifacts, self._values, self._emitted = [], [], {}, 0
         self.close()
+        if self._opening is not None:
+            if _is_whole(batch) and self._open_task is None:
+                return await self._record(self._opening, batch)
+            await self.ensure_open()
         committed: Committed = await self._ledger.commit(self._lease, batch)
         self.run = committed.run
         self.values = committed.values
         if committed.events:
             self._hub.publish(self._lease.tenant, self._lease.thread_id, committed.events)
         return committed.run
+
+    async def _record(self, opening: Submission, batch: Batch) -> Run:
+        self._recording = asyncio.get_running_loop().create_future()
+        try:
+            submitted = await self._ledger.record(opening, batch, self.run.created_at)
+            self._opening = None
+        finally:
+            self._recording.set_result(None)
+        self._accept(submitted)
+        self.values = {**(batch.values or {}), "messages": list(batch.messages)}
+        return submitted.run
 
     def _schedule(self, soon: bool) -> None:
         if self._timer is not None:
@@ -142,3 +211,9 @@ class Recorder:
             await self.flush()
         except Exception as error:
             self._on_lost(error)
+
+
+def _is_whole(batch: Batch) -> bool:
+    """Whether a run can be recorded by this batch alone: it ends, and has done nothing that hangs on it."""
+    ends = batch.change is not None and batch.change.status in TERMINAL
+    return ends and not (batch.steps or batch.interrupts or batch.artifacts)

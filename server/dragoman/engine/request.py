@@ -52,6 +52,8 @@ class EngineSettings:
     ``concurrency`` bounds the runs driven at once; ``queue_limit`` those that wait for it, past which a submission is
     refused. ``run_timeout`` bounds one activation of a run. ``flush_interval`` is how long events are gathered before
     a commit. ``grace`` is what a stop gives running runs to finish before they are handed back.
+    ``open_late`` lets a run that only its caller knows of be written once, when it ends, if that is before its first
+    step and within 20 ms; otherwise it is opened first, as any other.
     """
 
     concurrency: int = 64
@@ -63,3 +65,4 @@ class EngineSettings:
     max_crashes: int = 10
     subscriber_buffer: int = 1024
     short_sleep: float = 1.0
+    open_late: bool = True

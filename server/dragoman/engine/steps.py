@@ -143,6 +143,7 @@ def _working(ctx: Activity) -> Generator[None]:
 
 
 async def _first_time(ctx: Activity, call: Call) -> Any:
+    await ctx.recorder.ensure_open()  # a side effect may be next: what is done is done by a run that is on disk
     ctx.recorder.note(NewEvent("step.started", {"step": call.key}), soon=False)
     if call.on_crash != "retry":
         row = NewStep(call.key, StepStatus.STARTED, call.digest, result={"attempt": ctx.attempt})

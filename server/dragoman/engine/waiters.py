@@ -19,9 +19,19 @@ class Waiters:
 
     def tell(self, run: Run) -> None:
         """Say that a run has settled."""
-        for waiter in self._waiting.pop(run.id, ()):
+        self.redirect(run.id, run)
+
+    def redirect(self, run_id: str, run: Run) -> None:
+        """Say that who waits for ``run_id`` is to have another run."""
+        for waiter in self._waiting.pop(run_id, ()):
             if not waiter.done():
                 waiter.set_result(run)
+
+    def fail(self, run_id: str, error: Exception) -> None:
+        """Say that a run could not be written."""
+        for waiter in self._waiting.pop(run_id, ()):
+            if not waiter.done():
+                waiter.set_exception(error)
 
     @contextmanager
     def waiter(self, run_id: str) -> Generator[asyncio.Future[Run]]:

@@ -32,6 +32,15 @@ SELECT {run_columns} FROM runs WHERE tenant = ? AND idempotency_key = ?;
 SELECT {run_state} FROM runs
 WHERE tenant = ? AND id = ? AND status = 'running' AND attempt = ? AND lease_owner = ?;
 
+-- :name insert_ended_run
+-- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
+-- idempotency_key, emitted, metadata, input, message, output, failure
+INSERT INTO runs (
+    tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
+    idempotency_key, emitted, metadata, input, message, output, failure, attempt, first_seq, base_checkpoint, steps,
+    interrupts, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, 0, '', 0, 0, 0);
+
 -- :name insert_run
 -- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
 -- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, steps, interrupts, metadata, input,

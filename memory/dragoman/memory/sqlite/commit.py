@@ -15,7 +15,7 @@ from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue
 from dragoman.memory.sqlite.writer import Tx
 from dragoman.memory.statements import SQL
 
-__all__ = ["commit"]
+__all__ = ["commit", "save_values"]
 
 _UNDER_LEASE = SQL["run_under_lease"]
 _NOTE_PROGRESS = SQL["note_progress"]
@@ -54,7 +54,7 @@ def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
     has_values = batch.values is not None or len(batch.messages) > 0
     if batch.steps:
         _journal(tx, row, log, batch.steps, log.checkpoint + has_values, now)
-    values = _save_values(row, log, batch, now) if has_values else None
+    values = save_values(row, log, batch, now) if has_values else None
     if batch.change is None:
         _note_progress(tx, row)
     else:
@@ -111,7 +111,8 @@ def _add_step_event(row: RunRow, log: ThreadLog, step: NewStep) -> None:
         log.add(row.id, "step.failed", {"step": step.key, "type": type_, "message": message})
 
 
-def _save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[str, Json]:
+def save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[str, Json]:
+    """Merge a batch's values and messages into the thread's, as a checkpoint; the values as they are then."""
     old = log.values()
     step = next((step.key for step in reversed(batch.steps) if step.status is not StepStatus.STARTED), None)
     values = merged(old, batch.values, batch.messages)

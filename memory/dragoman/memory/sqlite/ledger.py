@@ -25,7 +25,19 @@ from dragoman.memory.model import (
     StoreItem,
     Thread,
 )
-from dragoman.memory.sqlite import claim, commit, fork, keys, listing, reading, signals, store_items, submit, threads
+from dragoman.memory.sqlite import (
+    claim,
+    commit,
+    fork,
+    keys,
+    listing,
+    reading,
+    record,
+    signals,
+    store_items,
+    submit,
+    threads,
+)
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.reader import Reader
@@ -109,6 +121,10 @@ class SqliteLedger:
         """See ``Ledger.submit``."""
         return await self._writer.run(submit.submit, submission, claim_for, lease_s)
 
+    async def record(self, submission: Submission, batch: Batch, began: int) -> Submitted:
+        """See ``Ledger.record``."""
+        return await self._writer.run(record.record, submission, batch, began)
+
     async def claim(
         self, worker: str, limit: int, lease_s: float = 30.0
     ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
@@ -162,6 +178,10 @@ class SqliteLedger:
         if run.artifacts:
             return await self._reader.apart(reading.read_view, tenant, run_id)
         return self._reader.here(reading.read_view, tenant, run_id) if run.interrupts else RunView(run)
+
+    async def find_run(self, tenant: str, idempotency_key: str) -> Run | None:
+        """See ``Ledger.find_run``."""
+        return self._reader.here(reading.read_run_by_key, tenant, idempotency_key)
 
     async def journal(self, tenant: str, run_id: str) -> Mapping[str, Step]:
         """See ``Ledger.journal``."""

@@ -11,9 +11,20 @@ from dragoman.memory.model import Event, Run, RunView, Step
 from dragoman.memory.sqlite.rows import artifact_of, event_of, interrupt_of, run_of, step_of
 from dragoman.memory.statements import SQL
 
-__all__ = ["ping", "read_depth", "read_events", "read_journal", "read_next_due", "read_run", "read_view", "view_of"]
+__all__ = [
+    "ping",
+    "read_depth",
+    "read_events",
+    "read_journal",
+    "read_next_due",
+    "read_run",
+    "read_run_by_key",
+    "read_view",
+    "view_of",
+]
 
 _BY_ID = SQL["run_by_id"]
+_BY_KEY = SQL["run_by_idempotency_key"]
 _INTERRUPTS = SQL["interrupts_of_run"]
 _ARTIFACTS = SQL["artifacts_of_run"]
 _STEPS = SQL["steps_of_run"]
@@ -36,6 +47,12 @@ def read_run(db: sqlite3.Connection, tenant: str, run_id: str) -> Run:
     if row is None:
         raise RunNotFound(f"No run {run_id!r}.")
     return run_of(row)
+
+
+def read_run_by_key(db: sqlite3.Connection, tenant: str, idempotency_key: str) -> Run | None:
+    """See ``Ledger.find_run``."""
+    row = db.execute(_BY_KEY, (tenant, idempotency_key)).fetchone()
+    return None if row is None else run_of(row)
 
 
 def read_view(db: sqlite3.Connection, tenant: str, run_id: str) -> RunView:

@@ -13,7 +13,7 @@ from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.writer import Tx
 from dragoman.memory.statements import SQL
 
-__all__ = ["insert_run", "submit"]
+__all__ = ["add_opening", "insert_run", "new_row", "submit"]
 
 _BY_KEY = SQL["run_by_idempotency_key"]
 _ACTIVE = SQL["active_runs_of_thread"]
@@ -37,15 +37,10 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     born = worker is not None and not asleep and not any(row.status in _BUSY for row in active)
     if not born and s.queue_limit is not None:
         _check_queue(tx, s.queue_limit, now)
-    row = _row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
+    row = new_row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
     holder = worker if born else None
     insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6))
-    opened: dict[str, Json] = {"agent": s.agent}
-    if s.message is not None:
-        opened["message"] = s.message
-    log.add(row.id, "run.queued", opened)
-    if born:
-        log.add(row.id, "run.started", {"attempt": 1})
+    add_opening(log, s, row.id, born=born)
     log.status = ThreadStatus.BUSY
     events = log.flush(now, insert=s.thread_metadata if is_new else None)
     lease = Lease(s.tenant, s.run_id, log.id, holder, 1) if holder is not None else None
@@ -84,7 +79,18 @@ def _check_queue(tx: Tx, limit: int, now: int) -> None:
         raise QueueFull(f"The queue is full ({limit} runs wait); try again in {wait:.0f} s.", retry_after=wait)
 
 
-def _row(s: Submission, log: ThreadLog, now: int, *, running: bool, wake_at: int | None) -> RunRow:
+def add_opening(log: ThreadLog, s: Submission, run_id: str, *, born: bool) -> None:
+    """The first events of a run; ``born`` is one that is claimed as it is opened."""
+    opened: dict[str, Json] = {"agent": s.agent}
+    if s.message is not None:
+        opened["message"] = s.message
+    log.add(run_id, "run.queued", opened)
+    if born:
+        log.add(run_id, "run.started", {"attempt": 1})
+
+
+def new_row(s: Submission, log: ThreadLog, now: int, *, running: bool, wake_at: int | None) -> RunRow:
+    """A submission as a row, not inserted yet."""
     return RunRow(
         tenant=s.tenant,
         id=s.run_id,

@@ -1,0 +1,71 @@
+"""The verb ``record``: a run that has ended before it was opened is written once, as it is."""
+
+from __future__ import annotations
+
+from dragoman.memory.errors import Conflict
+from dragoman.memory.ids import now_micros, uuid7
+from dragoman.memory.ledger import Batch, Submission, Submitted
+from dragoman.memory.model import TERMINAL, RunStatus, ThreadStatus
+from dragoman.memory.sqlite.commit import save_values
+from dragoman.memory.sqlite.rows import RunRow, run_of
+from dragoman.memory.sqlite.submit import add_opening, new_row
+from dragoman.memory.sqlite.thread_log import ThreadLog
+from dragoman.memory.sqlite.transition import end
+from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.statements import SQL
+
+__all__ = ["record"]
+
+_BY_KEY = SQL["run_by_idempotency_key"]
+_INSERT = SQL["insert_ended_run"]
+
+
+def record(tx: Tx, s: Submission, batch: Batch, began: int) -> Submitted:
+    """See ``Ledger.record``."""
+    change = batch.change
+    if change is None or change.status not in TERMINAL or batch.steps or batch.interrupts or batch.artifacts:
+        raise Conflict("Only a run that has ended without steps, questions and artifacts is recorded at once.")
+    if s.idempotency_key is not None:
+        known = tx.execute(_BY_KEY, (s.tenant, s.idempotency_key)).fetchone()
+        if known is not None:
+            return Submitted(run_of(known), (), created=False)
+    now = now_micros()
+    log = ThreadLog(tx, s.tenant, s.thread_id or uuid7())
+    row = new_row(s, log, began, running=True, wake_at=None)
+    row.emitted = batch.emitted
+    add_opening(log, s, row.id, born=True)
+    for event in batch.events:
+        log.add(row.id, event.type, event.data)
+    if batch.values is not None or batch.messages:
+        save_values(row, log, batch, now)
+    end(tx, row, log, now, change.status, output=change.output, failure=change.failure)
+    _insert(tx, row, s.idempotency_key)
+    log.status = ThreadStatus.ERROR if change.status is RunStatus.FAILED else ThreadStatus.IDLE
+    return Submitted(row.run(), log.flush(now, insert=s.thread_metadata))
+
+
+def _insert(tx: Tx, row: RunRow, idempotency_key: str | None) -> None:
+    cursor = tx.execute(
+        _INSERT,
+        (
+            row.tenant,
+            row.id,
+            row.thread_id,
+            row.agent,
+            row.agent_version,
+            row.status,
+            row.created_at,
+            row.updated_at,
+            row.subject,
+            row.started_at,
+            row.ended_at,
+            idempotency_key,
+            row.emitted,
+            row.metadata,
+            row.input,
+            row.message,
+            row.output,
+            row.failure,
+        ),
+    )
+    row.ordinal = cursor.lastrowid or 0
