@@ -3,6 +3,7 @@ server's own."""
 
 from __future__ import annotations
 
+import gc
 import sys
 from pathlib import Path
 from typing import Literal, cast
@@ -20,6 +21,7 @@ if __name__ == "__main__":
     port, loop, http, file = sys.argv[1:]
     settings = load(flags={"server": {"port": int(port)}, "storage": {"path": Path(file)}})
     app = build_app(settings, [echo, steps, stream, park])
+    gc.freeze()  # as the server does
     uvicorn.run(
         app,
         port=int(port),
