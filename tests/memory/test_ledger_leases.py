@@ -135,6 +135,18 @@ async def test_an_overdue_run_goes_back_to_the_queue_and_its_worker_is_fenced(le
     assert (await finish_step(ledger, lease, "pay")).run.crashes == 0
 
 
+async def test_a_worker_that_takes_its_own_run_again_is_fenced_from_its_past(ledger: Ledger) -> None:
+    await submit(ledger)
+    _, old = await claim_one(ledger, lease_s=0.0)
+    await ledger.sweep(3)
+    run, lease = await claim_one(ledger)
+    assert old.worker == lease.worker
+    with pytest.raises(LeaseLost):
+        await emit(ledger, old, "late")
+    await emit(ledger, lease, "note")
+    assert (await types(ledger, run.thread_id))[-2:] == ["run.started", "note"]
+
+
 async def test_a_lease_of_another_worker_or_tenant_is_no_lease(ledger: Ledger) -> None:
     run, lease = await start(ledger)
     for other in (
