@@ -7,7 +7,7 @@ and ``id``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, Final
 
 from dragoman.agent_protocol.narrow import is_list, is_object
@@ -25,6 +25,7 @@ _ROLES: Final[Mapping[str, str]] = {
     "HumanMessageChunk": "user",
 }
 _TYPES: Final[Mapping[str, str]] = {"user": "human", "assistant": "ai", "developer": "system"}
+_PLAIN: Final[Set[str]] = frozenset({"role", "content", "id"})
 _OWN: Final = frozenset({"role", "type", "content", "id", "parts"})
 
 
@@ -70,6 +71,8 @@ def looks_like_messages(value: Sequence[Json]) -> bool:
 
 def told(message: Mapping[str, Json], surface: Surface) -> dict[str, Json]:
     """A message of a thread in a surface's form."""
+    if surface is Surface.AGENT_PROTOCOL and len(message) == 3 and _PLAIN <= message.keys():
+        return dict(message)  # as the engine makes them, and as this surface has them
     parts = message.get("parts")
     content = parts if _are_blocks(parts) else message.get("content", "")
     role = str(message.get("role", "assistant"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -40,7 +41,13 @@ _STATUS: Final[Mapping[RunStatus, str]] = {
 
 def stamp(micros: int) -> str:
     """A time of the domain (microseconds, UTC) as RFC 3339."""
-    return (_EPOCH + timedelta(microseconds=micros)).isoformat()
+    seconds, fraction = divmod(micros, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06d}+00:00"
+
+
+@lru_cache(256)  # most of what is shown happened in the same few seconds
+def _second(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def is_uuid(text: str) -> bool:

@@ -36,11 +36,9 @@ async def the_run(engine: Engine) -> Run:
 
 
 async def leave(http: httpx.AsyncClient, path: str, body: dict[str, Any], reached: asyncio.Event) -> None:
-    """Ask, and go away once the agent is at work."""
-    asking = asyncio.ensure_future(http.post(path, json=body))
-    await reached.wait()
-    asking.cancel()
-    await asyncio.wait([asking])
+    """Ask, and go away once the agent is at work and the answer has begun."""
+    async with http.stream("POST", path, json=body):
+        await reached.wait()
 
 
 @pytest.mark.parametrize("verb", ["wait", "stream"])

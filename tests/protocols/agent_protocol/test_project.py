@@ -82,8 +82,8 @@ def test_a_run_is_shown_with_what_it_was_given() -> None:
         "run_id": RUN,
         "thread_id": THREAD,
         "agent_id": "echo",
-        "created_at": "1970-01-01T00:00:01+00:00",
-        "updated_at": "1970-01-01T00:00:02+00:00",
+        "created_at": "1970-01-01T00:00:01.000000+00:00",
+        "updated_at": "1970-01-01T00:00:02.000000+00:00",
         "status": "success",
         "metadata": {},
         "input": {"text": "hi"},
@@ -129,7 +129,7 @@ def test_a_state_fits_the_document_and_names_its_checkpoint(conforms: Check) -> 
     shown = project.thread_state(Checkpoint(THREAD, 3, RUN, VALUES, 0, "look_up"))
     conforms("ThreadState", shown)
     assert shown["checkpoint"] == {"checkpoint_id": checkpoint_id(THREAD, 3)}
-    assert shown["metadata"] == {"created_at": "1970-01-01T00:00:00+00:00", "run_id": RUN, "step": "look_up"}
+    assert shown["metadata"] == {"created_at": "1970-01-01T00:00:00.000000+00:00", "run_id": RUN, "step": "look_up"}
 
 
 def test_an_agent_its_schemas_and_an_item_fit_the_document(conforms: Check) -> None:
