@@ -22,7 +22,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.errors import LeaseLost
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Change, Lease, Submission
-from dragoman.memory.model import ACTIVE, Failure, FailureKind, Json, Run, RunStatus, Step
+from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
 from dragoman.telemetry.context import bind_run
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ class Activation:
         ctx = self.ctx
         interrupts = list(ctx.parking.interrupts.values()) if ctx and change.status is RunStatus.WAITING else []
         messages = self._messages(change)
-        if not self._recorder.opened and change.status in ACTIVE:
+        if not self._recorder.opened and self._recorder.must_open(change):
             await _uninterrupted(self._recorder.ensure_open())
         try:
             run = await self._recorder.write(interrupts=interrupts, change=change, messages=messages)

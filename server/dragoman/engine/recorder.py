@@ -133,6 +133,9 @@ class Recorder:
         input: Json = None,
     ) -> Run:
         """Commit these, with all that was gathered. Raises ``LeaseLost`` or ``LedgerBusy``."""
+        whole = not (steps or interrupts) and not self.must_open(change)
+        if not whole:
+            await self.ensure_open()  # before anything is taken: who is cancelled here has lost nothing
         batch = Batch(
             events=self._events,
             steps=steps,
@@ -146,8 +149,15 @@ class Recorder:
         )
         return await self._commit(batch)
 
+    def must_open(self, change: Change | None) -> bool:
+        """Whether the run must be in the ledger before this change is written: it does not end, or something hangs on
+        it, or it is being opened already."""
+        ends = change is not None and change.status in TERMINAL
+        return not ends or len(self._artifacts) > 0 or self._open_task is not None
+
     async def flush(self) -> None:
         """Commit what was gathered, if anything."""
+        await self.ensure_open()
         if self._events or self._artifacts:
             only_events = not self._artifacts and not self._values
             await self._commit(
@@ -170,9 +180,7 @@ class Recorder:
         self._events, self._artifacts, self._values, self._emitted = [], [], {}, 0
         self.close()
         if self._opening is not None:
-            if _is_whole(batch) and self._open_task is None:
-                return await self._record(self._opening, batch)
-            await self.ensure_open()
+            return await self._record(self._opening, batch)
         committed: Committed = await self._ledger.commit(self._lease, batch)
         self.run = committed.run
         self.values = committed.values
@@ -188,7 +196,8 @@ class Recorder:
         finally:
             self._recording.set_result(None)
         self._accept(submitted)
-        self.values = {**(batch.values or {}), "messages": list(batch.messages)}
+        kept = {k: v for k, v in (batch.values or {}).items() if v is not None}
+        self.values = {**kept, "messages": list(batch.messages)}
         return submitted.run
 
     def _schedule(self, soon: bool) -> None:
@@ -211,9 +220,3 @@ class Recorder:
             await self.flush()
         except Exception as error:
             self._on_lost(error)
-
-
-def _is_whole(batch: Batch) -> bool:
-    """Whether a run can be recorded by this batch alone: it ends, and has done nothing that hangs on it."""
-    ends = batch.change is not None and batch.change.status in TERMINAL
-    return ends and not (batch.steps or batch.interrupts or batch.artifacts)

@@ -7,7 +7,7 @@ import importlib.util
 import json
 import socket
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ from dragoman.mcp.call import Peer, Session
 from dragoman.mcp.jsonrpc import Request
 from dragoman.mcp.kernel import Kernel
 from dragoman.mcp.routes import routes
-from dragoman.memory.model import Principal
+from dragoman.memory.model import Principal, RunView
 from dragoman.memory.sqlite import SqliteLedger
 
 HERE = Path(__file__).resolve().parent
@@ -204,6 +204,22 @@ def in_process(tmp_path: Path) -> StartInProcess:
             yield InProcess(engine, _settings(**changes))
 
     return start
+
+
+@pytest.fixture
+def the_run() -> Callable[[Engine, Principal], Awaitable[RunView]]:
+    """``await the_run(engine, caller)``: the caller's one run; one that only its caller knows of is in the ledger in a
+    moment."""
+
+    async def find(engine: Engine, caller: Principal) -> RunView:
+        async with asyncio.timeout(10):
+            # Nothing tells of a run that nobody knows of.
+            while not (page := await engine.list_runs(caller)).items:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
+        (view,) = page.items
+        return view
+
+    return find
 
 
 # -- over HTTP ---------------------------------------------------------------------------------------------------------

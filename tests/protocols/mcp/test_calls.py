@@ -442,7 +442,7 @@ async def test_cancelling_what_is_not_at_work_is_ignored(in_process: Start) -> N
         assert (await client.call("echo", {"text": "hi"}))["isError"] is False
 
 
-async def test_a_waiter_that_goes_away_leaves_the_run_at_work(in_process: Start, recorded: Any) -> None:
+async def test_a_waiter_that_goes_away_leaves_the_run_at_work(in_process: Start, recorded: Any, the_run: Any) -> None:
     gate = Gate()
     async with in_process(gate.agent(), inline_wait=0.01) as client:
         call = asyncio.create_task(client.modern("tools/call", {"name": "gated"}, channel=recorded))
@@ -451,6 +451,6 @@ async def test_a_waiter_that_goes_away_leaves_the_run_at_work(in_process: Start,
         with pytest.raises(asyncio.CancelledError):
             await call
         gate.open.set()
-        (view,) = (await client.engine.list_runs(Principal("acme", "ada"))).items
+        view = await the_run(client.engine, Principal("acme", "ada"))
         run = await client.engine.wait(Principal("acme", "ada"), view.run.id, 10)
     assert run.status is RunStatus.SUCCEEDED

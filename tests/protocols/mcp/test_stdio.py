@@ -227,7 +227,7 @@ async def test_a_call_with_an_open_question_is_answered_with_a_handle_when_the_i
 
 
 @pytest.mark.anyio
-async def test_cancelling_ends_the_run_and_the_request_stays_unanswered(in_process: Start) -> None:
+async def test_cancelling_ends_the_run_and_the_request_stays_unanswered(in_process: Start, the_run: Any) -> None:
     at_work = asyncio.Event()
 
     @agent(description="Work until cancelled")
@@ -239,7 +239,7 @@ async def test_cancelling_ends_the_run_and_the_request_stays_unanswered(in_proce
         pipe.send(_call(1, "tireless"))
         await at_work.wait()
         pipe.send({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})
-        (view,) = (await pipe.engine.list_runs(CALLER)).items
+        view = await the_run(pipe.engine, CALLER)
         run = await pipe.engine.wait(CALLER, view.run.id, 10)
         pipe.send(_request(2, "ping"))
         assert (await pipe.receive())["id"] == 2
