@@ -71,7 +71,7 @@ def looks_like_messages(value: Sequence[Json]) -> bool:
 
 def told(message: Mapping[str, Json], surface: Surface) -> dict[str, Json]:
     """A message of a thread in a surface's form."""
-    if surface is Surface.AGENT_PROTOCOL and len(message) == 3 and _PLAIN <= message.keys():
+    if surface is Surface.AGENT_PROTOCOL and len(message) == 3 and message.keys() >= _PLAIN:
         return dict(message)  # as the engine makes them, and as this surface has them
     parts = message.get("parts")
     content = parts if _are_blocks(parts) else message.get("content", "")
