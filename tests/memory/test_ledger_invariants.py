@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from dragoman.memory.errors import Conflict, LeaseLost, RunEnded, ThreadBusy
-from dragoman.memory.ids import uuid7
+from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import (
     Batch,
     Change,
@@ -33,6 +33,7 @@ from dragoman.memory.ledger import (
     ThreadFilter,
 )
 from dragoman.memory.model import (
+    TERMINAL,
     TRANSITIONS,
     Event,
     InterruptStatus,
@@ -161,6 +162,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def submit_with_a_key(self, key: str, thread: str) -> None:
         made = self.wait(self.ledger.submit(submission(thread_id=thread, idempotency_key=key)))
         if made.created:
+            self.show(made.events)
+            self.views[made.run.id] = RunView(made.run)
+        else:
+            assert (made.run.id in self.views, made.events) == (True, ())
+
+    @rule(status=st.sampled_from(sorted(TERMINAL)), key=st.sampled_from((*KEYS, None)), note=st.integers(0, 2))
+    def record(self, status: RunStatus, key: str | None, note: int) -> None:
+        batch = Batch(events=[NewEvent("note")] * note, values={"n": note} if note else None, change=Change(status))
+        made = self.wait(self.ledger.record(submission(idempotency_key=key), batch, now_micros()))
+        if made.created:
+            assert made.run.status is status
             self.show(made.events)
             self.views[made.run.id] = RunView(made.run)
         else:
@@ -369,6 +381,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.answered_as_acknowledged(view)
         for thread in self.wait(self.ledger.threads(TENANT, ThreadFilter(), 1000)):
             self.holds_for_thread(thread)
+        self.final_steps_are_as_acknowledged()
 
     def moved_legally(self, before: Run, after: Run) -> None:
         same = before.status is after.status
@@ -402,7 +415,6 @@ class LedgerMachine(RuleBasedStateMachine):
         assert [c.number for c in checkpoints] == list(range(thread.checkpoint, 0, -1))
         assert thread.values == (checkpoints[0].values if checkpoints else {})
 
-    @invariant()
     def final_steps_are_as_acknowledged(self) -> None:
         for run_id, known in self.final.items():
             journal = self.wait(self.ledger.journal(TENANT, run_id))

@@ -8,10 +8,10 @@ import pytest
 
 from dragoman.memory.errors import Conflict, InputInvalid, QueueFull, RunNotFound, ThreadBusy, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
-from dragoman.memory.ledger import Batch, Ledger, RunFilter
-from dragoman.memory.model import RunStatus, ThreadPolicy, ThreadStatus
+from dragoman.memory.ledger import Batch, Change, Ledger, NewArtifact, NewEvent, NewStep, RunFilter
+from dragoman.memory.model import Failure, FailureKind, RunStatus, StepStatus, ThreadPolicy, ThreadStatus
 
-from .helpers import FAR, TENANT, WORKER, ask, change, claim_one, outcome, start, submission, submit, types
+from .helpers import FAR, TENANT, WORKER, ask, change, claim_one, outcome, question, start, submission, submit, types
 
 pytestmark = pytest.mark.anyio
 
@@ -211,3 +211,70 @@ async def test_sleepers_do_not_fill_the_queue(ledger: Ledger) -> None:
         await submit(ledger, wake_at=FAR)
     await submit(ledger, queue_limit=1)
     assert await ledger.queue_depth() == 1
+
+
+async def test_a_run_that_has_ended_already_is_recorded_as_if_it_had_been_submitted(ledger: Ledger) -> None:
+    message = {"role": "user", "content": "refund it"}
+    wanted = submission(input={"order": 7}, message=message, idempotency_key="k", metadata={"m": 1})
+    batch = Batch(
+        events=[NewEvent("note", {"n": 1})],
+        emitted=1,
+        values={"x": 1},
+        messages=[message],
+        change=Change(RunStatus.SUCCEEDED, output={"ok": True}),
+    )
+    began = now_micros()
+    made = await ledger.record(wanted, batch, began)
+    submitted = await ledger.submit(submission(input={"order": 7}, message=message, metadata={"m": 1}), WORKER)
+    assert submitted.lease is not None
+    committed = await ledger.commit(submitted.lease, batch)
+    assert [(e.seq, e.type, e.data) for e in made.events] == [
+        (e.seq, e.type, e.data) for e in (*submitted.events, *committed.events)
+    ]
+    view = await ledger.load(TENANT, wanted.run_id)
+    assert view.run == made.run
+    named = {name: getattr(made.run, name) for name in ("input", "message", "output", "status", "attempt", "emitted")}
+    assert named == {name: getattr(committed.run, name) for name in named}
+    assert (made.run.created_at, made.run.started_at) == (began, began)
+    assert made.run.ended_at is not None
+    assert made.run.ended_at >= began
+    thread, other = [await ledger.thread(TENANT, run.thread_id) for run in (made.run, committed.run)]
+    assert (thread.values, thread.status, thread.last_seq) == (other.values, other.status, other.last_seq)
+    assert tuple(await ledger.events(TENANT, thread.id)) == made.events
+    again = await ledger.record(submission(idempotency_key="k"), batch, began)
+    assert (again.created, again.run, again.events) == (False, made.run, ())
+    assert await ledger.find_run(TENANT, "k") == made.run
+    assert await ledger.find_run("umbrella", "k") is None
+    assert [v.run.id for v in (await ledger.runs(TENANT, RunFilter())).items] == [committed.run.id, made.run.id]
+
+
+async def test_a_recorded_failure_shows_in_its_thread(ledger: Ledger) -> None:
+    failure = Failure(FailureKind.ERROR, "broken", "ValueError")
+    batch = Batch(change=Change(RunStatus.FAILED, failure=failure))
+    made = await ledger.record(submission(), batch, now_micros())
+    assert made.run.failure == failure
+    assert (await ledger.thread(TENANT, made.run.thread_id)).status is ThreadStatus.ERROR
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        Batch(),
+        Batch(change=Change(RunStatus.WAITING)),
+        Batch(change=Change(RunStatus.SUCCEEDED), steps=[NewStep("s", StepStatus.FINISHED)]),
+        Batch(change=Change(RunStatus.SUCCEEDED), interrupts=[question("q")]),
+        Batch(change=Change(RunStatus.SUCCEEDED), artifacts=[NewArtifact("a", "a", "text/plain", b"")]),
+    ],
+)
+async def test_only_a_run_that_has_ended_is_recorded(ledger: Ledger, batch: Batch) -> None:
+    with pytest.raises(Conflict):
+        await ledger.record(submission(thread_id="t"), batch, now_micros())
+    with pytest.raises(ThreadNotFound):
+        await ledger.thread(TENANT, "t")
+
+
+async def test_a_run_that_takes_a_thread_that_is_there_is_not_recorded(ledger: Ledger) -> None:
+    await ledger.create_thread(TENANT, "t", {})
+    with pytest.raises(Conflict):
+        await ledger.record(submission(thread_id="t"), Batch(change=Change(RunStatus.SUCCEEDED)), now_micros())
+    assert (await ledger.runs(TENANT, RunFilter())).items == ()

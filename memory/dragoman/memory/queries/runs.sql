@@ -62,10 +62,6 @@ ORDER BY ordinal;
 SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending} AND ordinal <> ?3
 UNION ALL SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running' AND ordinal <> ?3;
 
--- :name pending_statuses
--- The same for a run that is, or was until now, the running one. tenant, thread_id
-SELECT status FROM runs WHERE tenant = ? AND thread_id = ? AND {is_pending};
-
 -- :name count_due
 -- How many runs are queued and due, counted up to a limit. now, limit
 SELECT count(*) FROM (SELECT 1 FROM runs

@@ -69,10 +69,10 @@ def expire_leases(tx: Tx) -> None:
 def sweep(tx: Tx, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
     """See ``Ledger.sweep``."""
     now = now_micros()
-    overdue = [RunRow(*row) for row in tx.execute(_OVERDUE, (now, _SWEEP_LIMIT))]
-    swept = [_take_back(tx, row, now, max_crashes) for row in overdue]
-    expired = [RunRow(*row) for row in tx.execute(_EXPIRED, (now, _SWEEP_LIMIT))]
-    return swept + [_expire(tx, row, now) for row in expired]
+    # Expiries first: a run that is taken back may end, which wakes its parent before its own question has expired.
+    expired = [_expire(tx, RunRow(*row), now) for row in tx.execute(_EXPIRED, (now, _SWEEP_LIMIT)).fetchall()]
+    overdue = tx.execute(_OVERDUE, (now, _SWEEP_LIMIT)).fetchall()
+    return expired + [_take_back(tx, RunRow(*row), now, max_crashes) for row in overdue]
 
 
 def _take_back(tx: Tx, row: RunRow, now: int, max_crashes: int) -> tuple[Run, tuple[Event, ...]]:
