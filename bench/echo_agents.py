@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dragoman.agents import Context, agent
 
 
@@ -29,6 +31,13 @@ async def stream(ctx: Context, count: int) -> str:
     for n in range(count):
         await ctx.stream_text(f"{n} ")
     return "done"
+
+
+@agent(description="Is at work until it is cancelled.")
+async def hold(ctx: Context) -> None:
+    """Does one step, then stays."""
+    await ctx.step(_one, 1)
+    await asyncio.Event().wait()
 
 
 @agent(description="Waits for a person.")

@@ -69,7 +69,7 @@ def wait_for(port: int, path: str, process: subprocess.Popen[Any], seconds: floa
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if process.poll() is not None:
-            raise RuntimeError(f"the server ended with {process.returncode}: {process.args}")
+            raise RuntimeError(f"the server ended with {process.returncode}: {process.args!r}")
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=1)
         except urllib.error.HTTPError:

@@ -10,12 +10,14 @@ import argparse
 import json
 import platform
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import faces
 import ledger
 import parked
+import recovery
 import start
 import streaming
 from rich.console import Console
@@ -51,6 +53,8 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("idle memory", "start.idle_memory_mb", "start.idle_memory_limit_mb", "MB"),
     ("--help", "start.help_s", "start.command_limit_s", "s"),
     ("connect", "start.connect_s", "start.command_limit_s", "s"),
+    ("runs at work when killed", "recovery.at_work", "", ""),
+    ("at work again after the start", "recovery.recovered_s", "recovery.recovered_limit_s", "s"),
     ("waiting runs", "parked.parked", "", ""),
     ("memory of the waiting runs", "parked.memory_growth_mb", "parked.memory_limit_mb", "MB"),
     ("ready again with them", "parked.restart_ready_s", "parked.restart_limit_s", "s"),
@@ -84,15 +88,18 @@ def table(found: dict[str, Any]) -> Table:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short form")
-    parser.add_argument("--only", choices=["faces", "ledger", "streaming", "start", "parked"], action="append")
+    parser.add_argument(
+        "--only", choices=["faces", "ledger", "streaming", "start", "parked", "recovery"], action="append"
+    )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
     chosen = parser.parse_args()
     quick: bool = chosen.quick
-    parts = {
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
         "ledger": lambda: ledger.measure(400 if quick else 2000),
         "faces": lambda: faces.measure(2.0 if quick else 5.0, 1 if quick else 3),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
+        "recovery": lambda: recovery.measure(50),
         "parked": lambda: parked.measure(2_000 if quick else 10_000),
     }
     found: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine()}
