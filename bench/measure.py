@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ def _pin_to_first_core() -> None:
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], port: int, path: str = "/ok", pin: bool = True) -> Iterator[psutil.Process]:
+def server(command: Sequence[str], port: int, path: str = "/ok", pin: bool = True) -> Generator[psutil.Process]:
     """A server on one core, once it answers; it is ended by its pid."""
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     process = subprocess.Popen(

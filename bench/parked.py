@@ -8,6 +8,7 @@ import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ def measure(count: int) -> dict[str, Any]:
             _park(port, 500)  # the allocator's and caches' own growth, which is not the runs'
             before = process.memory_info().rss
             with ThreadPoolExecutor(8) as pool:
-                list(pool.map(lambda n: _park(port, n), [count // 8] * 8))
+                list(pool.map(partial(_park, port), [count // 8] * 8))
             grown = (process.memory_info().rss - before) / 1e6
         port = free_port()
         began = time.perf_counter()

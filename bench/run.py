@@ -12,7 +12,7 @@ import platform
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import faces
 import ledger
@@ -64,7 +64,7 @@ ROWS: list[tuple[str, str, str, str]] = [
 def _at(found: dict[str, Any], path: str) -> Any:
     value: Any = found
     for part in path.split("."):
-        value = value.get(part) if isinstance(value, dict) else None
+        value = cast("dict[str, Any]", value).get(part) if isinstance(value, dict) else None
     return value
 
 

@@ -13,9 +13,12 @@ def anyio_backend() -> str:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Count a skipped test as failed, and let every report cross from pytest-xdist's workers, which speak UTF-8."""
+    """Count a skipped test as failed, and let every report cross from pytest-xdist's workers, which speak UTF-8.
+
+    The one reason to skip: the published schemas are not part of the project, and a clone may stand without them.
+    """
     report = yield
-    if report.skipped:
+    if report.skipped and "schemas" not in str(report.longrepr):
         report.outcome, report.longrepr = "failed", f"A skipped test shows nothing: {report.longrepr}"
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report
