@@ -233,9 +233,7 @@ def gate() -> Callable[[], Gate]:
 def conforms() -> Check:
     """``conforms("Run", value)``: whether a value fits a schema of the 0.1.6 document; raises where it does not."""
     if not SPEC.exists():
-        pytest.skip(
-            "the published schemas are not beside this repository (../shared/specs): no OpenAPI document of Agent Protocol 0.1.6"
-        )
+        pytest.skip("the published schemas are not beside this repository (../shared/specs): no Agent Protocol 0.1.6")
     document: Mapping[str, Any] = json.loads(SPEC.read_text())
     formats = jsonschema.FormatChecker(["uuid", "date"])
 
