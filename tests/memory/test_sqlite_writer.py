@@ -14,7 +14,8 @@ from dragoman.memory.ledger import Batch, NewArtifact, NewEvent, RunFilter
 from dragoman.memory.model import RunStatus
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.connection import connect_writer
-from dragoman.memory.sqlite.writer import Tx, Writer
+from dragoman.memory.sqlite.tx import Tx
+from dragoman.memory.sqlite.writer import Writer
 
 from .helpers import (
     TENANT,

@@ -30,15 +30,9 @@ def uuid7() -> str:
         chance, _random = _random[:8], _random[8:]
         stamp = (time.time_ns() // 1_000_000) << 12
         _last = stamp = max(stamp, _last + 1)
-    value = (
-        ((stamp >> 12) << 80)
-        | (0x7 << 76)
-        | ((stamp & 0xFFF) << 64)
-        | (0b10 << 62)
-        | (int.from_bytes(chance, "big") >> 2)
-    )
-    text = f"{value:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    when = f"{stamp >> 12:012x}"
+    tail = f"{0b10 << 62 | int.from_bytes(chance, 'big') >> 2:016x}"
+    return f"{when[:8]}-{when[8:]}-7{stamp & 0xFFF:03x}-{tail[:4]}-{tail[4:]}"
 
 
 def _forget_random() -> None:

@@ -2,7 +2,8 @@
 
 -- :name insert_event
 -- tenant, thread_id, seq, run_id, type, at, data
-INSERT INTO events (tenant, thread_id, seq, run_id, type, at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
+-- OR FAIL: a failed statement need not undo its rows, the verb is rolled back anyway.
+INSERT OR FAIL INTO events (tenant, thread_id, seq, run_id, type, at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
 
 -- :name events_of_thread
 -- tenant, thread_id, after, limit

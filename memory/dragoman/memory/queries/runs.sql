@@ -8,7 +8,8 @@ emitted, base_checkpoint
 
 -- :name run_state
 -- The columns of a run and what only the ledger knows of it.
-{run_columns}, steps, rollback, woken, cancel_reason
+{run_columns}, (SELECT coalesce(max(position), 0) FROM steps AS s WHERE s.tenant = runs.tenant AND s.run_id = runs.id),
+rollback, woken, cancel_reason
 
 -- :name is_pending
 -- Spelled as in the index runs_pending, which is used only for a condition that repeats its own.
@@ -37,19 +38,18 @@ WHERE tenant = ? AND id = ? AND status = 'running' AND attempt = ? AND lease_own
 -- idempotency_key, emitted, metadata, input, message, output, failure
 INSERT INTO runs (
     tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
-    idempotency_key, emitted, metadata, input, message, output, failure, attempt, first_seq, base_checkpoint, steps,
+    idempotency_key, emitted, metadata, input, message, output, failure, attempt, first_seq, base_checkpoint,
     interrupts, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, 0, '', 0, 0, 0);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, '', 0, 0, 0);
 
 -- :name insert_run
 -- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
--- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, steps, interrupts, metadata, input,
--- message
+-- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata, input, message
 INSERT INTO runs (
     tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
-    parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, steps, interrupts, metadata,
+    parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
     input, message, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id
@@ -87,7 +87,7 @@ ORDER BY wake_at, ordinal LIMIT ?;
 UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = ?1, started_at = coalesce(started_at, ?1),
     lease_owner = ?2, lease_until = ?3, woken = 0, wake_at = NULL,
     base_checkpoint = CASE attempt WHEN 0 THEN ?4 ELSE base_checkpoint END
-WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_columns};
+WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_state};
 
 -- :name renew_leases
 -- lease_until, worker, JSON array of run ids
@@ -113,19 +113,15 @@ SELECT min(at) FROM (
     UNION ALL SELECT min(lease_until) FROM runs WHERE status = 'running');
 
 -- :name note_progress
--- updated_at, crashes, input, steps, interrupts, artifacts, emitted, ordinal
-UPDATE runs SET updated_at = ?, crashes = ?, input = ?, steps = ?, interrupts = ?, artifacts = ?, emitted = ?
+-- updated_at, crashes, input, interrupts, artifacts, emitted, ordinal
+UPDATE runs SET updated_at = ?, crashes = ?, input = ?, interrupts = ?, artifacts = ?, emitted = ?
 WHERE ordinal = ?;
-
--- :name note_emitted
--- emitted, ordinal
-UPDATE runs SET emitted = ? WHERE ordinal = ?;
 
 -- :name change_status
 -- Ends the lease: no status but running has one. woken is consumed.
--- status, updated_at, output, failure, crashes, ended_at, wake_at, input, steps, interrupts, artifacts, emitted, ordinal
+-- status, updated_at, output, failure, crashes, ended_at, wake_at, input, interrupts, artifacts, emitted, ordinal
 UPDATE runs SET status = ?, updated_at = ?, output = ?, failure = ?, crashes = ?, ended_at = ?, wake_at = ?,
-    input = ?, steps = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0
+    input = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0
 WHERE ordinal = ?;
 
 -- :name request_cancel

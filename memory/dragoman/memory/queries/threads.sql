@@ -1,12 +1,15 @@
 -- Threads and their checkpoints. A thread's values are those of its newest checkpoint.
 
 -- :name insert_thread
--- tenant, id, ordinal, status, now, last_seq, checkpoint, metadata
-INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, last_seq, checkpoint, metadata)
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8);
+-- tenant, id, ordinal, status, now, checkpoint, metadata
+INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata)
+VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7);
+
+-- :name last_seq
+(SELECT coalesce(max(seq), 0) FROM events AS e WHERE e.tenant = t.tenant AND e.thread_id = t.id)
 
 -- :name thread_columns
-t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, t.last_seq, t.checkpoint, t.ordinal
+t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, {last_seq}, t.checkpoint, t.ordinal
 
 -- :name thread_with_values
 threads AS t LEFT JOIN checkpoints AS c ON c.tenant = t.tenant AND c.thread_id = t.id AND c.number = t.checkpoint
@@ -21,11 +24,11 @@ SELECT 1 FROM threads WHERE tenant = ? AND id = ?;
 
 -- :name thread_head
 -- tenant, id
-SELECT last_seq, checkpoint, status FROM threads WHERE tenant = ? AND id = ?;
+SELECT {last_seq}, checkpoint, status FROM threads AS t WHERE tenant = ? AND id = ?;
 
 -- :name move_thread
--- last_seq, checkpoint, status, updated_at, tenant, id
-UPDATE threads SET last_seq = ?, checkpoint = ?, status = ?, updated_at = ? WHERE tenant = ? AND id = ?;
+-- checkpoint, status, updated_at, tenant, id
+UPDATE threads SET checkpoint = ?, status = ?, updated_at = ? WHERE tenant = ? AND id = ?;
 
 -- :name set_thread_status
 -- status, tenant, id, status

@@ -11,10 +11,10 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
-from dragoman.memory.sqlite.rows import RunRow, run_of
+from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, requeue, store
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["claim", "expire_leases", "renew", "sweep"]
@@ -46,7 +46,9 @@ def _claim_one(
 ) -> tuple[Lease, Run, tuple[Event, ...]]:
     ordinal, tenant, thread_id = candidate
     log = ThreadLog.of_run(tx, tenant, thread_id)
-    run = run_of(tx.execute(_CLAIM, (now, worker, until, log.checkpoint, ordinal)).fetchone())
+    row = RunRow(*tx.execute(_CLAIM, (now, worker, until, log.checkpoint, ordinal)).fetchone())
+    tx.running[tenant, row.id] = worker, row
+    run = row.run()
     log.add(run.id, "run.started", {"attempt": run.attempt})
     return Lease(tenant, run.id, thread_id, worker, run.attempt), run, log.flush(now)
 

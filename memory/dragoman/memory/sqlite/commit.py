@@ -8,18 +8,17 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.errors import Conflict, LeaseLost
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Batch, Change, Committed, Lease, NewArtifact, NewStep
-from dragoman.memory.model import Json, RunStatus, StepStatus, check_transition
+from dragoman.memory.model import Json, Run, RunStatus, StepStatus, check_transition
 from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
 from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue, store
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["commit", "save_values"]
 
 _UNDER_LEASE = SQL["run_under_lease"]
 _NOTE_PROGRESS = SQL["note_progress"]
-_NOTE_EMITTED = SQL["note_emitted"]
 _STARTED_STEP = SQL["insert_started_step"]
 _FINAL_STEP = SQL["insert_final_step"]
 _REPLACE_ARTIFACT = SQL["replace_artifact"]
@@ -29,38 +28,65 @@ _STATUSES = SQL["interrupt_statuses_of_run"]
 
 def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
     """See ``Ledger.commit``. The batch's own events come first, then artifacts, steps, values and the status."""
-    found = tx.execute(_UNDER_LEASE, (lease.tenant, lease.run_id, lease.attempt, lease.worker)).fetchone()
-    if found is None:
-        raise LeaseLost
+    row = _held(tx, lease)
     now = now_micros()
-    row = RunRow(*found)
     log = ThreadLog.of_run(tx, row.tenant, row.thread_id)
     for event in batch.events:
         log.add(row.id, event.type, event.data)
+    if batch.deltas_only and not batch.emitted and batch.change is None:
+        return Committed(_kept(tx, lease, row), log.flush(now))
+    progress = _progress(tx, row, log, batch, now)
+    has_values = batch.values is not None or len(batch.messages) > 0
+    if batch.steps:
+        _journal(tx, row, log, batch.steps, log.checkpoint + has_values, now)
+    values = save_values(row, log, batch, now) if has_values else None
+    if batch.change is not None:
+        _change(tx, row, log, batch, batch.change, now)
+        store(tx, row, log)
+        return Committed(row.run(), log.flush(now), values)
+    if progress:
+        _note_progress(tx, row)
+    return Committed(_kept(tx, lease, row), log.flush(now), values)
+
+
+def _held(tx: Tx, lease: Lease) -> RunRow:
+    """The run, if this lease is the one under which it runs. Taken out of memory until the commit has gone well."""
+    known = tx.running.pop((lease.tenant, lease.run_id), None)
+    if known is not None:
+        worker, row = known
+        if (worker, row.attempt) == (lease.worker, lease.attempt):
+            return row
+        raise LeaseLost
+    found = tx.execute(_UNDER_LEASE, (lease.tenant, lease.run_id, lease.attempt, lease.worker)).fetchone()
+    if found is None:
+        raise LeaseLost
+    return RunRow(*found)
+
+
+def _kept(tx: Tx, lease: Lease, row: RunRow) -> Run:
+    """The run, which goes on; its row is remembered for the next commit."""
+    tx.running[lease.tenant, lease.run_id] = lease.worker, row
+    return row.run()
+
+
+def _progress(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, now: int) -> bool:
+    """Take into the row what its columns tell; whether there was anything."""
+    known = (row.emitted, row.artifacts, row.interrupts, row.crashes)
     row.emitted += batch.emitted
-    if batch.deltas_only and batch.change is None:
-        if batch.emitted:
-            tx.execute(_NOTE_EMITTED, (row.emitted, row.ordinal))
-        return Committed(row.run(), log.flush(now))
-    row.updated_at = now
     if batch.input is not None:
         row.input = dump_optional(batch.input)
     for artifact in batch.artifacts:
         _keep_artifact(tx, row, log, artifact, now)
     if batch.interrupts:
-        known: dict[str, str] = dict(tx.execute(_STATUSES, (row.tenant, row.id)).fetchall()) if row.interrupts else {}
+        statuses: dict[str, str] = dict(tx.execute(_STATUSES, (row.tenant, row.id)).fetchall())
         for interrupt in batch.interrupts:
-            open_interrupt(tx, row, interrupt, known, now)
-    has_values = batch.values is not None or len(batch.messages) > 0
-    if batch.steps:
-        _journal(tx, row, log, batch.steps, log.checkpoint + has_values, now)
-    values = save_values(row, log, batch, now) if has_values else None
-    if batch.change is None:
-        _note_progress(tx, row)
-    else:
-        _change(tx, row, log, batch, batch.change, now)
-        store(tx, row, log)
-    return Committed(row.run(), log.flush(now), values)
+            open_interrupt(tx, row, interrupt, statuses, now)
+    if any(step.status is not StepStatus.STARTED for step in batch.steps):
+        row.crashes = 0
+    moved = batch.input is not None or known != (row.emitted, row.artifacts, row.interrupts, row.crashes)
+    if moved or batch.artifacts:
+        row.changed(now)
+    return moved or len(batch.artifacts) > 0
 
 
 def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, now: int) -> None:
@@ -80,7 +106,6 @@ def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], chec
         if step.status is StepStatus.STARTED:
             cursor = tx.execute(_STARTED_STEP, (row.tenant, row.id, step.key, step.digest, now, dumps(step.result)))
         else:
-            row.crashes = 0
             row.steps += 1
             cursor = tx.execute(
                 _FINAL_STEP,
@@ -128,7 +153,7 @@ def save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[
 def _note_progress(tx: Tx, row: RunRow) -> None:
     tx.execute(
         _NOTE_PROGRESS,
-        (row.updated_at, row.crashes, row.input, row.steps, row.interrupts, row.artifacts, row.emitted, row.ordinal),
+        (row.updated_at, row.crashes, row.input, row.interrupts, row.artifacts, row.emitted, row.ordinal),
     )
 
 

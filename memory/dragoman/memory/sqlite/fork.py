@@ -13,7 +13,7 @@ from dragoman.memory.sqlite.rows import RunRow, load
 from dragoman.memory.sqlite.signals import find_row
 from dragoman.memory.sqlite.submit import insert_run
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["fork"]
@@ -77,6 +77,7 @@ def _forked(old: RunRow, new_id: str, log: ThreadLog, at_step: int, now: int) ->
         rollback=0,
         woken=0,
         cancel_reason="",
+        made=None,
     )
 
 

@@ -11,7 +11,7 @@ from dragoman.memory.sqlite.rows import RunRow, run_of
 from dragoman.memory.sqlite.submit import add_opening, new_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["record"]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from dragoman.memory.codec import dumps
+from dragoman.memory.frozen import maker
 from dragoman.memory.model import (
     ApiKey,
     Artifact,
@@ -40,6 +41,7 @@ __all__ = [
     "interrupt_of",
     "key_of",
     "load",
+    "make_event",
     "run_of",
     "step_of",
     "thread_of",
@@ -50,6 +52,8 @@ Row = tuple[Any, ...]
 # Reading an enum's member by its value costs a Python call; these rows are read by the thousand.
 _RUN_STATUS: Mapping[str, RunStatus] = {str(status): status for status in RunStatus}
 _NOTHING: Json = None
+_make_run = maker(Run)
+make_event = maker(Event)
 
 
 def load(data: bytes | None) -> Json:
@@ -115,10 +119,21 @@ class RunRow:
     rollback: int = 0
     woken: int = 0
     cancel_reason: str = ""
+    made: Run | None = None
+
+    def changed(self, now: int) -> None:
+        """Something that a run shows has changed."""
+        self.updated_at = now
+        self.made = None
 
     def run(self) -> Run:
-        """The run as it is now."""
-        return Run(
+        """The run as it is now; the same value as long as nothing has changed."""
+        if self.made is None:
+            self.made = self._make()
+        return self.made
+
+    def _make(self) -> Run:
+        return _make_run(
             self.tenant,
             self.id,
             self.thread_id,
@@ -162,7 +177,7 @@ def step_of(row: Row) -> Step:
 def event_of(thread_id: str, row: Row) -> Event:
     """An event from ``events_of_thread``."""
     run_id, seq, type_, data, at = row
-    return Event(thread_id, run_id, seq, type_, orjson.loads(data), at)
+    return make_event(thread_id, run_id, seq, type_, orjson.loads(data), at)
 
 
 def interrupt_of(row: Row) -> Interrupt:

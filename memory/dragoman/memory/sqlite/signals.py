@@ -11,7 +11,7 @@ from dragoman.memory.model import TERMINAL, Event, Json, Run, RunStatus
 from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, forget, requeue, store
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["answer", "cancel", "cancel_row", "delete_run", "find_row", "wake"]
@@ -49,8 +49,10 @@ def cancel_row(tx: Tx, row: RunRow, log: ThreadLog, now: int, reason: str, *, ro
     """Cancel one active run within a larger change; whether it ended. The caller flushes the log."""
     if row.status == RunStatus.RUNNING:
         if not row.cancel_requested or rollback:
-            row.cancel_requested, row.updated_at = 1, now
+            row.changed(now)
+            row.cancel_requested = 1
             tx.execute(_REQUEST_CANCEL, (reason, int(rollback), now, row.ordinal))
+            tx.running.pop((row.tenant, row.id), None)
         return False
     row.rollback = int(rollback or row.rollback)
     end(tx, row, log, now, RunStatus.CANCELLED, reason=reason)

@@ -16,7 +16,7 @@ from dragoman.memory.ids import now_micros
 from dragoman.memory.model import Json, StoreItem
 from dragoman.memory.sqlite.matching import holds
 from dragoman.memory.sqlite.rows import Row, dump_mapping
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["delete_item", "put_item", "read_item", "read_namespaces", "search_items"]

@@ -10,7 +10,7 @@ from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy, ThreadStat
 from dragoman.memory.sqlite.rows import RunRow, dump_mapping, dump_optional, run_of
 from dragoman.memory.sqlite.signals import cancel_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["add_opening", "insert_run", "new_row", "submit"]
@@ -147,7 +147,6 @@ def insert_run(
             until,
             first_seq,
             row.base_checkpoint,
-            row.steps,
             row.interrupts,
             row.metadata,
             row.input,
@@ -155,3 +154,5 @@ def insert_run(
         ),
     )
     row.ordinal = cursor.lastrowid or 0
+    if worker is not None:
+        tx.running[row.tenant, row.id] = worker, row

@@ -1,8 +1,8 @@
 """A thread within a transaction: what a verb appends to its log, and what becomes of its status and values.
 
-A verb opens the thread's head, adds events and values, and flushes once: the numbers are taken, the events written and
-the thread's row moved together. There is one writer, so that the head read here cannot have moved when it is written
-back; that is what makes the numbers gapless. Knows runs only as the owners of events.
+A verb opens the thread's head, adds events and values, and flushes once: the numbers are taken and the events
+written, and the thread's row where it has changed. There is one writer, so that the head which is read here cannot
+have moved when the events are written; that is what makes the numbers gapless. Knows runs only as the owners of events.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
-from dragoman.memory.sqlite.rows import dump_mapping
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.rows import dump_mapping, make_event
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["ThreadLog", "merged"]
@@ -22,6 +22,9 @@ _HEAD = SQL["thread_head"]
 _INSERT = SQL["insert_thread"]
 _MOVE = SQL["move_thread"]
 _INSERT_EVENT = SQL["insert_event"]
+_ONE_ROW = _INSERT_EVENT[_INSERT_EVENT.rindex("(") :]
+# Several rows in one statement cost two thirds of as many statements.
+_INSERT_EVENTS = [", ".join([_INSERT_EVENT] + [_ONE_ROW] * more) for more in range(8)]
 _INSERT_CHECKPOINT = SQL["insert_checkpoint"]
 _CONTENT = SQL["checkpoint_content"]
 _OTHERS = SQL["other_active_statuses"]
@@ -34,7 +37,7 @@ _BUSY = frozenset({"queued", "running"})
 class ThreadLog:
     """The head of one thread and the events that a verb adds to it."""
 
-    __slots__ = ("_events", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
+    __slots__ = ("_events", "_stored", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
 
     def __init__(
         self, tx: Tx, tenant: str, id: str, last_seq: int = 0, checkpoint: int = 0, status: str = ThreadStatus.IDLE
@@ -46,18 +49,20 @@ class ThreadLog:
         self.last_seq = last_seq
         self.checkpoint = checkpoint
         self.status = status
+        self._stored = (checkpoint, status)
 
     @classmethod
     def find(cls, tx: Tx, tenant: str, id: str) -> ThreadLog | None:
         """The thread with this id, or None."""
-        row = tx.execute(_HEAD, (tenant, id)).fetchone()
-        return None if row is None else cls(tx, tenant, id, *row)
+        head = _head(tx, tenant, id)
+        return None if head is None else cls(tx, tenant, id, *head)
 
     @classmethod
     def of_run(cls, tx: Tx, tenant: str, id: str) -> ThreadLog:
         """The thread of a run; a run's thread is there as long as the run is."""
-        row = tx.execute(_HEAD, (tenant, id)).fetchone()
-        return cls(tx, tenant, id, *row)
+        head = _head(tx, tenant, id)
+        assert head is not None
+        return cls(tx, tenant, id, *head)
 
     @property
     def next_seq(self) -> int:
@@ -101,32 +106,43 @@ class ThreadLog:
         self.settle_status(row[0] if row else RunStatus.SUCCEEDED, ordinal)
 
     def flush(self, now: int, *, insert: Mapping[str, Json] | None = None) -> tuple[Event, ...]:
-        """Number and write the added events, and move the thread's row; ``insert`` makes it, with that metadata."""
+        """Number and write the added events, and the thread's row where it has changed; ``insert`` makes it, with that
+        metadata."""
         events = self._write_events(now)
+        tx = self._tx
         if insert is not None:
-            metadata = dump_mapping(insert)
-            ordinal = self._tx.next_ordinal(now)
-            self._tx.execute(
-                _INSERT, (self.tenant, self.id, ordinal, self.status, now, self.last_seq, self.checkpoint, metadata)
-            )
-        else:
-            self._tx.execute(_MOVE, (self.last_seq, self.checkpoint, self.status, now, self.tenant, self.id))
+            metadata, ordinal = dump_mapping(insert), tx.next_ordinal(now)
+            tx.execute(_INSERT, (self.tenant, self.id, ordinal, self.status, now, self.checkpoint, metadata))
+        elif self._stored != (self.checkpoint, self.status):
+            tx.execute(_MOVE, (self.checkpoint, self.status, now, self.tenant, self.id))
+        tx.remember_head(self.tenant, self.id, (self.last_seq, self.checkpoint, self.status))
         return events
 
     def _write_events(self, now: int) -> tuple[Event, ...]:
         added, self._events = self._events, []
         tenant, thread, seq = self.tenant, self.id, self.last_seq
-        rows: list[tuple[str, str, int, str, str, int, bytes]] = []
+        events: list[Event] = []
+        values: list[object] = []
         for run_id, type_, data in added:
             seq += 1
-            rows.append((tenant, thread, seq, run_id, type_, now, data))
-        if len(rows) == 1:
-            self._tx.execute(_INSERT_EVENT, rows[0])
-        elif rows:
-            self._tx.executemany(_INSERT_EVENT, rows)
+            values += (tenant, thread, seq, run_id, type_, now, data)
+            # Read back from what is written, so that what is shown live is what a replay will show.
+            events.append(make_event(thread, run_id, seq, type_, orjson.loads(data), now))
+        most = 7 * len(_INSERT_EVENTS)
+        for start in range(0, len(values), most):
+            some = values[start : start + most]
+            self._tx.execute(_INSERT_EVENTS[len(some) // 7 - 1], some)
         self.last_seq = seq
-        # Read back from what was written, so that what is shown live is what a replay will show.
-        return tuple(Event(thread, row[3], row[2], row[4], orjson.loads(row[6]), now) for row in rows)
+        return tuple(events)
+
+
+def _head(tx: Tx, tenant: str, id: str) -> tuple[int, int, str] | None:
+    """Last number, checkpoint, status."""
+    known = tx.heads.get((tenant, id))
+    if known is not None:
+        return known
+    found: tuple[int, int, str] | None = tx.execute(_HEAD, (tenant, id)).fetchone()
+    return found
 
 
 def merged(

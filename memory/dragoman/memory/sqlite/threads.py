@@ -12,7 +12,7 @@ from dragoman.memory.model import Checkpoint, Json, Thread, ThreadStatus
 from dragoman.memory.sqlite.matching import holds
 from dragoman.memory.sqlite.rows import checkpoint_of, dump_mapping, thread_of
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = [
@@ -105,6 +105,7 @@ def delete_thread(tx: Tx, tenant: str, thread_id: str) -> None:
     _log(tx, tenant, thread_id)
     if tx.execute(_ACTIVE, (tenant, thread_id)).fetchone():
         raise Conflict(f"The thread {thread_id!r} has an active run; cancel it first.")
+    tx.heads.pop((tenant, thread_id), None)
     for statement in _DELETE:
         tx.execute(statement, (tenant, thread_id))
 

@@ -15,7 +15,7 @@ from dragoman.memory.ledger import NewInterrupt
 from dragoman.memory.model import Failure, Json, RunStatus, check_transition
 from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional, interrupt_of, load
 from dragoman.memory.sqlite.thread_log import ThreadLog
-from dragoman.memory.sqlite.writer import Tx
+from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
 __all__ = ["end", "forget", "open_interrupt", "park", "requeue", "store"]
@@ -48,8 +48,9 @@ def end(
 ) -> None:
     """End a run: open interrupts are withdrawn, the parent is woken, the event of the status is added."""
     check_transition(RunStatus(row.status), status)
+    row.changed(now)
     row.status = status
-    row.updated_at = row.ended_at = now
+    row.ended_at = now
     row.wake_at = None
     row.output = dump_optional(output)
     row.failure = dump_failure(failure)
@@ -87,11 +88,13 @@ def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int) -> None:
     elif parent.status == RunStatus.RUNNING:
         # It may be about to sleep on what it read of the child before this.
         tx.execute(_CHILD_SETTLED, (parent.tenant, parent.id))
+        tx.running.pop((parent.tenant, parent.id), None)
     elif parent.status == RunStatus.WAITING:
         # It asks what its child asked before; the child has ended, or asks something new.
         requeue(parent, now)
         _write_row(tx, parent)
         tx.execute(_SET_THREAD_STATUS, ("busy", parent.tenant, parent.thread_id))
+        tx.heads.pop((parent.tenant, parent.thread_id), None)
 
 
 def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wake_at: int | None = None) -> None:
@@ -112,8 +115,8 @@ def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wa
         if left.status == "open" and left.key not in named:
             tx.execute(_WITHDRAW, (row.tenant, row.id, left.key))
     still = [i for i in found if i.status == "open" and i.key in named]
+    row.changed(now)
     row.status = RunStatus.WAITING
-    row.updated_at = now
     times = [i.expires_at for i in still if i.expires_at is not None]
     row.wake_at = min(times if wake_at is None else [*times, wake_at], default=None)
     questions = [
@@ -129,8 +132,8 @@ def requeue(row: RunRow, now: int, wake_at: int | None = None) -> None:
     """Put a run back into the queue, asleep until ``wake_at`` if that is given. A queued one stays queued, awake."""
     if row.status != RunStatus.QUEUED:
         check_transition(RunStatus(row.status), RunStatus.QUEUED)
+    row.changed(now)
     row.status = RunStatus.QUEUED
-    row.updated_at = now
     row.wake_at = wake_at
 
 
@@ -173,6 +176,7 @@ def store(tx: Tx, row: RunRow, log: ThreadLog) -> None:
 
 
 def _write_row(tx: Tx, row: RunRow) -> None:
+    tx.running.pop((row.tenant, row.id), None)
     tx.execute(
         _CHANGE_STATUS,
         (
@@ -184,7 +188,6 @@ def _write_row(tx: Tx, row: RunRow) -> None:
             row.ended_at,
             row.wake_at,
             row.input,
-            row.steps,
             row.interrupts,
             row.artifacts,
             row.emitted,
@@ -195,5 +198,6 @@ def _write_row(tx: Tx, row: RunRow) -> None:
 
 def forget(tx: Tx, row: RunRow) -> None:
     """Delete an ended run and what belongs to it, except its events."""
+    tx.running.pop((row.tenant, row.id), None)
     for statement in _FORGET:
         tx.execute(statement, (row.tenant, row.id))

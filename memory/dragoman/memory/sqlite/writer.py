@@ -15,49 +15,24 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from dragoman.memory.errors import DragomanError, LedgerBusy
 from dragoman.memory.sqlite.connection import translated
-from dragoman.memory.sqlite.pace import Pace
+from dragoman.memory.sqlite.tx import Tx
 
-__all__ = ["Tx", "Writer"]
+__all__ = ["Writer"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 # Bounds how long the first caller of a batch waits for the last one's statements.
 _MAX_BATCH = 256
 
 
-class Tx:
-    """What a verb works on: the writer's connection inside a transaction."""
-
-    __slots__ = ("_ordinal", "execute", "executemany", "pace")
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self.execute = db.execute
-        self.executemany = db.executemany
-        self.pace = Pace()
-        self._ordinal = 0
-
-    def next_ordinal(self, now: int) -> int:
-        """The time, made strictly increasing: what orders rows that are made within a microsecond."""
-        self._ordinal = max(now, self._ordinal + 1)
-        return self._ordinal
-
-
-class _Job(NamedTuple):
-    verb: Callable[..., Any]
-    args: tuple[Any, ...]
-    relaxed: bool
-    future: asyncio.Future[Any]
-
-
-class _Outcome(NamedTuple):
-    future: asyncio.Future[Any]
-    value: Any
-    error: BaseException | None
+# The verb, its arguments, whether a power failure may take it, and who waits. Plain tuples: each write makes two.
+_Job: TypeAlias = tuple[Callable[..., Any], tuple[Any, ...], bool, asyncio.Future[Any]]
+_Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class Writer:
@@ -83,25 +58,23 @@ class Writer:
         """Begin to take verbs."""
         self._thread.start()
 
-    async def run(self, verb: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a verb in a transaction that is on disk when this returns. Raises what the verb raises, or
+    def run(self, verb: Callable[[Tx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
+        """Run a verb in a transaction that is on disk when the future is done. It raises what the verb raises, or
         ``LedgerBusy``."""
-        assert not kwargs
-        return await self._enqueue(verb, args, relaxed=False)
+        return self._enqueue(verb, args, False)
 
-    async def run_relaxed(self, verb: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+    def run_relaxed(self, verb: Callable[[Tx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """The same, but the write may be lost in a power failure (never in a crash of the process)."""
-        assert not kwargs
-        return await self._enqueue(verb, args, relaxed=True)
+        return self._enqueue(verb, args, True)
 
-    def _enqueue(self, verb: Callable[..., T], args: tuple[Any, ...], *, relaxed: bool) -> asyncio.Future[T]:
+    def _enqueue(self, verb: Callable[..., T], args: tuple[Any, ...], relaxed: bool) -> asyncio.Future[T]:
         if self._closed:
             raise LedgerBusy("The ledger is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
         if not self._pending:
             # Handing over after this turn of the loop lets the tasks that one COMMIT woke share the next one.
             self._loop.call_soon(self._hand_over)
-        self._pending.append(_Job(verb, args, relaxed, future))
+        self._pending.append((verb, args, relaxed, future))
         return future
 
     def _hand_over(self) -> None:
@@ -148,7 +121,7 @@ class Writer:
 
     def _write(self, batch: list[_Job]) -> list[_Outcome]:
         try:
-            self._set_synchronous(full=not all(job.relaxed for job in batch))
+            self._set_synchronous(full=not all(relaxed for _, _, relaxed, _ in batch))
             self._db.execute("BEGIN IMMEDIATE")
             outcomes = [self._write_one(batch[0])] if len(batch) == 1 else self._write_all(batch)
             if self._db.in_transaction:
@@ -158,12 +131,12 @@ class Writer:
             self._roll_back()
             failure = translated(error)
             busy = failure if isinstance(failure, DragomanError) else LedgerBusy(f"The ledger failed: {failure!r}")
-            return [_Outcome(job.future, None, busy) for job in batch]
+            return [(future, None, busy) for _, _, _, future in batch]
 
     def _write_all(self, batch: list[_Job]) -> list[_Outcome]:
         """Verbs seldom raise: all are run without savepoints first, and again with them once one has."""
         try:
-            return [_Outcome(job.future, job.verb(self._tx, *job.args), None) for job in batch]
+            return [(future, verb(self._tx, *args), None) for verb, args, _, future in batch]
         except Exception:
             self._roll_back()
             self._db.execute("BEGIN IMMEDIATE")
@@ -171,27 +144,31 @@ class Writer:
 
     def _write_one(self, job: _Job) -> _Outcome:
         """A job that has the transaction for itself: it is rolled back as a whole."""
+        verb, args, _, future = job
         try:
-            return _Outcome(job.future, job.verb(self._tx, *job.args), None)
+            return future, verb(self._tx, *args), None
         except Exception as error:
             self._roll_back()
-            return _Outcome(job.future, None, translated(error))
+            return future, None, translated(error)
 
     def _write_in_savepoint(self, job: _Job) -> _Outcome:
+        verb, args, _, future = job
         execute = self._db.execute
         execute("SAVEPOINT job")
         try:
-            value = job.verb(self._tx, *job.args)
+            value = verb(self._tx, *args)
         except Exception as error:
             if not self._db.in_transaction:  # SQLite itself rolled all back: the disk is full
                 raise
+            self._tx.forget()
             execute("ROLLBACK TO job")
             execute("RELEASE job")
-            return _Outcome(job.future, None, translated(error))
+            return future, None, translated(error)
         execute("RELEASE job")
-        return _Outcome(job.future, value, None)
+        return future, value, None
 
     def _roll_back(self) -> None:
+        self._tx.forget()
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 

@@ -1,4 +1,5 @@
--- The tables of the embedded ledger. JSON is kept as bytes (BLOB) as orjson wrote it; times are microseconds, UTC.
+-- The tables of the embedded ledger. What can be told from another table (the last number of a thread's events, the
+-- count of a run's steps) has no column: the commit of a step then writes the step and its event, and nothing else. JSON is kept as bytes (BLOB) as orjson wrote it; times are microseconds, UTC.
 -- Every table begins with the tenant, and so does every index that a tenant's query uses.
 
 CREATE TABLE threads (
@@ -9,7 +10,6 @@ CREATE TABLE threads (
     status TEXT NOT NULL,
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
-    last_seq INTEGER NOT NULL,
     -- The values are those of this checkpoint; 0 is a thread that has none yet.
     checkpoint INTEGER NOT NULL,
     metadata BLOB NOT NULL,
@@ -63,7 +63,6 @@ CREATE TABLE runs (
     first_seq INTEGER NOT NULL,
     base_checkpoint INTEGER NOT NULL,
     -- Counts, so that a run without them is read in one statement.
-    steps INTEGER NOT NULL,
     interrupts INTEGER NOT NULL,
     artifacts INTEGER NOT NULL,
     emitted INTEGER NOT NULL,
