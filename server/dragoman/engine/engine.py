@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
@@ -113,9 +112,10 @@ class Engine(ThreadVerbs):
 
         The run is durable when this returns. Raises as ``accept`` does.
         """
-        submission = self._submission(principal, request, None)
-        if self._may_open_late(request):
-            return await self._late.run(replace(submission, thread_id=uuid7()), timeout)
+        late = self._may_open_late(request)
+        submission = self._submission(principal, request, None, uuid7() if late else None)
+        if late:
+            return await self._late.run(submission, timeout)
         run = await self._submit(submission, request.delay)
         return run if run.settled else await self._settled(run, timeout)
 
@@ -290,14 +290,16 @@ class Engine(ThreadVerbs):
         self.in_background(cancel())
 
     # -- inside -------------------------------------------------------------------------------------------------------
-    def _submission(self, principal: Principal, request: RunRequest, parent: Run | None) -> Submission:
+    def _submission(
+        self, principal: Principal, request: RunRequest, parent: Run | None, new_thread: str | None = None
+    ) -> Submission:
         agent = self.agents.get(request.agent)
         if agent is None:
             known = ", ".join(self.agents) or "none"
             raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
         if self._stopping:
             raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
-        return submission_of(agent, principal, request, parent, self.settings.queue_limit)
+        return submission_of(agent, principal, request, parent, self.settings.queue_limit, new_thread)
 
     def _may_open_late(self, request: RunRequest) -> bool:
         room = self.active < self.settings.concurrency and self._loops is not None

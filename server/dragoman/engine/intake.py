@@ -45,9 +45,15 @@ def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json
 
 
 def submission_of(
-    agent: Agent, principal: Principal, request: RunRequest, parent: Run | None, queue_limit: int
+    agent: Agent,
+    principal: Principal,
+    request: RunRequest,
+    parent: Run | None,
+    queue_limit: int,
+    new_thread: str | None,
 ) -> Submission:
-    """A request as the ledger takes it, its input checked. Raises ``InputInvalid``."""
+    """A request as the ledger takes it, its input checked; ``new_thread`` is the id of a thread to be made for it.
+    Raises ``InputInvalid``."""
     value, message = input_of(agent, request)
     return Submission(
         tenant=principal.tenant,
@@ -57,7 +63,7 @@ def submission_of(
         input=value,
         message=message,
         subject=principal.subject,
-        thread_id=request.thread_id,
+        thread_id=request.thread_id or new_thread,
         create_thread=request.create_thread,
         thread_metadata=request.thread_metadata,
         policy=request.policy,
