@@ -15,30 +15,33 @@ __all__ = ["now_micros", "short_digest", "uuid7"]
 
 _lock = threading.Lock()
 _last = 0
-_random = b""
-# A system call for each id would also hand the interpreter's lock over, which costs more than the id.
+# Random hex digits, and how many of them are used. A system call for each id would also hand the interpreter's lock
+# over, which costs more than the id.
+_random = ""
+_used = 0
 _POOL_BYTES = 4096
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
 os.register_at_fork(after_in_child=lambda: _forget_random())
 
 
 def uuid7() -> str:
     """A new UUIDv7 in its canonical 36-character form."""
-    global _last, _random
+    global _last, _random, _used
     with _lock:
-        if not _random:
-            _random = os.urandom(_POOL_BYTES)
-        chance, _random = _random[:8], _random[8:]
+        if _used >= len(_random):
+            _random, _used = os.urandom(_POOL_BYTES).hex(), 0
+        chance = _random[_used : _used + 16]
+        _used += 16
         stamp = (time.time_ns() // 1_000_000) << 12
         _last = stamp = max(stamp, _last + 1)
-    when = f"{stamp >> 12:012x}"
-    tail = f"{0b10 << 62 | int.from_bytes(chance, 'big') >> 2:016x}"
-    return f"{when[:8]}-{when[8:]}-7{stamp & 0xFFF:03x}-{tail[:4]}-{tail[4:]}"
+    text = f"{stamp:015x}"
+    return f"{text[:8]}-{text[8:12]}-7{text[12:]}-{_VARIANT[chance[0]]}{chance[1:4]}-{chance[4:]}"
 
 
 def _forget_random() -> None:
     """A forked process must not give out its parent's ids."""
     global _random
-    _random = b""
+    _random = ""
 
 
 def short_digest(*parts: str) -> str:

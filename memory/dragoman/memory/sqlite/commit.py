@@ -113,7 +113,7 @@ def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], chec
                     row.tenant,
                     row.id,
                     step.key,
-                    step.status,
+                    str(step.status),
                     step.digest,
                     row.steps,
                     checkpoint,

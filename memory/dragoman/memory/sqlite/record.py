@@ -53,7 +53,7 @@ def _insert(tx: Tx, row: RunRow, idempotency_key: str | None) -> None:
             row.thread_id,
             row.agent,
             row.agent_version,
-            row.status,
+            str(row.status),
             row.created_at,
             row.updated_at,
             row.subject,

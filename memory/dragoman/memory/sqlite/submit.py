@@ -134,7 +134,7 @@ def insert_run(
             row.thread_id,
             row.agent,
             row.agent_version,
-            row.status,
+            str(row.status),
             row.created_at,
             row.updated_at,
             row.subject,

@@ -109,13 +109,14 @@ class ThreadLog:
         """Number and write the added events, and the thread's row where it has changed; ``insert`` makes it, with that
         metadata."""
         events = self._write_events(now)
-        tx = self._tx
+        # A status by its plain text: the driver looks for an adapter of any class but str itself, for a microsecond.
+        tx, status = self._tx, str(self.status)
         if insert is not None:
             metadata, ordinal = dump_mapping(insert), tx.next_ordinal(now)
-            tx.execute(_INSERT, (self.tenant, self.id, ordinal, self.status, now, self.checkpoint, metadata))
+            tx.execute(_INSERT, (self.tenant, self.id, ordinal, status, now, self.checkpoint, metadata))
         elif self._stored != (self.checkpoint, self.status):
-            tx.execute(_MOVE, (self.checkpoint, self.status, now, self.tenant, self.id))
-        tx.remember_head(self.tenant, self.id, (self.last_seq, self.checkpoint, self.status))
+            tx.execute(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))
+        tx.remember_head(self.tenant, self.id, (self.last_seq, self.checkpoint, status))
         return events
 
     def _write_events(self, now: int) -> tuple[Event, ...]:

@@ -180,7 +180,7 @@ def _write_row(tx: Tx, row: RunRow) -> None:
     tx.execute(
         _CHANGE_STATUS,
         (
-            row.status,
+            str(row.status),
             row.updated_at,
             row.output,
             row.failure,
