@@ -68,12 +68,14 @@ def build_app(settings: Settings, agents: Iterable[Agent], ledger: Ledger | None
 
 
 def _faces(engine: Engine, settings: Settings) -> list[BaseRoute]:
-    """MCP and A2A before Agent Protocol, whose many paths begin at the root."""
-    return [
-        *mcp_routes(engine, mcp_settings(settings)),
-        *a2a_routes(engine, a2a_settings(settings)),
-        *agent_protocol_routes(engine, agent_protocol_settings(settings)),
+    """The first route of each, which is the one that runs come by; then MCP and A2A before Agent Protocol, whose many
+    paths begin at the root."""
+    faces = [
+        mcp_routes(engine, mcp_settings(settings)),
+        a2a_routes(engine, a2a_settings(settings)),
+        agent_protocol_routes(engine, agent_protocol_settings(settings)),
     ]
+    return [*(face[0] for face in faces), *(route for face in faces for route in face[1:])]
 
 
 def _onion(settings: Settings, ledger: Ledger) -> list[Middleware]:

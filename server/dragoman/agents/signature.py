@@ -22,6 +22,10 @@ from dragoman.memory.model import Json
 __all__ = ["Signature", "problems_of", "schema_of"]
 
 
+# What is JSON as it stands; a float is not: it may be no number.
+_PLAIN = (str, int, bool)
+
+
 class _Schema(GenerateJsonSchema):
     """JSON Schema without the titles that pydantic derives from names: they tell a model nothing."""
 
@@ -65,16 +69,19 @@ class Signature:
     """What a function takes and gives.
 
     ``model`` validates its input; ``whole`` names the parameter that takes the model itself (``input: Order``) where
-    there is just that one; ``text_field`` is the field that plain text fills, if there is just one that must be filled.
+    there is just that one; ``names`` are its fields; ``plain`` is the type of its result where that is JSON as it
+    stands; ``text_field`` is the field that plain text fills, if there is just one that must be filled.
     """
 
     takes_context: bool
     model: type[BaseModel]
+    names: tuple[str, ...]
     whole: str | None
     text_field: str | None
     returns: TypeAdapter[Any]
     input_schema: Mapping[str, Json]
     output_schema: Mapping[str, Json]
+    plain: type | None
 
     @classmethod
     def of(cls, fn: Callable[..., Any]) -> Signature:
@@ -93,11 +100,13 @@ class Signature:
         return cls(
             takes_context=takes_context,
             model=model,
+            names=tuple(model.model_fields),
             whole=whole,
             text_field=_text_field(model),
             returns=returns,
             input_schema=_object_schema(model),
             output_schema=schema_of(returns, "serialization"),
+            plain=hints.get("return") if hints.get("return") in _PLAIN else None,
         )
 
     def validate(self, value: Json, what: str = "input") -> BaseModel:
@@ -111,7 +120,7 @@ class Signature:
         """The keyword arguments that a validated input makes."""
         if self.whole is not None:
             return {self.whole: value}
-        return {name: getattr(value, name) for name in type(value).model_fields}
+        return {name: getattr(value, name) for name in self.names}
 
     def missing(self, value: Mapping[str, Json]) -> dict[str, Any] | None:
         """The JSON Schema of the required fields that ``value`` lacks, or None when it lacks none."""
@@ -131,6 +140,8 @@ class Signature:
 
     def to_json(self, result: Any) -> Json:
         """A result as JSON. Raises ``InputInvalid`` when it is not what the annotation promises."""
+        if self.plain is not None and type(result) is self.plain:
+            return result
         try:
             return self.returns.dump_python(self.returns.validate_python(result), mode="json")
         except ValidationError as error:

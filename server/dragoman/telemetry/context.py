@@ -5,9 +5,9 @@ Not a tracer: no spans are made here.
 
 from __future__ import annotations
 
-import os
 import re
 from contextvars import ContextVar
+from random import getrandbits
 
 __all__ = ["bind_run", "current_run", "current_trace", "start_trace"]
 
@@ -31,7 +31,7 @@ def current_run() -> str:
 def start_trace(traceparent: bytes | None) -> str:
     """Go on with the caller's trace, or begin one; returns its id (32 hex digits)."""
     found = None if traceparent is None else _TRACEPARENT.fullmatch(traceparent)
-    trace_id = os.urandom(16).hex() if found is None else found[1].decode()
+    trace_id = f"{getrandbits(128) or 1:032x}" if found is None else found[1].decode()
     _trace.set(trace_id)
     return trace_id
 
