@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.ids import now_micros, short_digest, uuid7
+from dragoman.memory.sqlite.matching import holds, needle
 from dragoman.memory.sqlite.pace import Pace
 from dragoman.memory.statements import SQL, load_statements
 
@@ -69,6 +70,37 @@ json_values = st.recursive(
 def test_json_comes_back_as_it_went(value: Any) -> None:
     assert loads(dumps(value)) == value
     assert loads(dumps(value).decode()) == value
+
+
+@given(st.dictionaries(st.sampled_from("abé"), json_values), st.dictionaries(st.sampled_from("abé"), json_values))
+def test_what_is_looked_for_in_stored_json_is_in_every_object_that_matches(
+    value: dict[str, Any], pairs: dict[str, Any]
+) -> None:
+    for wanted in (pairs, {**value, **pairs}, dict(list(value.items())[:1])):
+        found = needle(wanted)
+        assert not holds(value, wanted) or found is None or found in dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted", "matches"),
+    [
+        (5, 5.0, True),
+        (5.0, 5, True),
+        (0, -0.0, True),
+        (1e16, 10**16, True),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}, True),
+        ([1, 2], [2, 1], False),
+        (1, True, False),
+        (None, 0, False),
+        ("5", 5, False),
+        (50, 5, False),
+    ],
+)
+def test_a_value_matches_as_json_does(value: Any, wanted: Any, matches: bool) -> None:
+    assert holds({"k": value}, {"k": wanted}) is matches
+    found = needle({"k": wanted})
+    assert found is not None
+    assert not matches or found in dumps({"k": value})
 
 
 @pytest.mark.parametrize("value", [object(), {1: 2}, b"x", 2**64, "\ud800", {"a": {1, 2}}])

@@ -53,14 +53,17 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id
-SELECT {run_state} FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending}
-UNION ALL SELECT {run_state} FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running'
+SELECT {run_state} FROM runs INDEXED BY runs_pending WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending}
+UNION ALL
+SELECT {run_state} FROM runs INDEXED BY runs_running WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running'
 ORDER BY ordinal;
 
 -- :name other_active_statuses
 -- tenant, thread_id, ordinal
-SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending} AND ordinal <> ?3
-UNION ALL SELECT status FROM runs WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running' AND ordinal <> ?3;
+SELECT status FROM runs INDEXED BY runs_pending
+WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending} AND ordinal <> ?3
+UNION ALL SELECT status FROM runs INDEXED BY runs_running
+WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running' AND ordinal <> ?3;
 
 -- :name count_due
 -- How many runs are queued and due, counted up to a limit. now, limit
@@ -73,12 +76,14 @@ UPDATE runs SET wake_at = NULL WHERE status = 'queued' AND wake_at IS NOT NULL A
 
 -- :name claimable
 -- Due runs, oldest first, whose thread has no running run and no older queued one. limit
-SELECT ordinal, tenant, thread_id FROM runs AS r
+SELECT ordinal, tenant, thread_id FROM runs AS r INDEXED BY runs_queued
 WHERE status = 'queued' AND wake_at IS NULL
   AND NOT EXISTS (
-    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
+    SELECT 1 FROM runs AS o INDEXED BY runs_running
+    WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
   AND NOT EXISTS (
-    SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
+    SELECT 1 FROM runs AS o INDEXED BY runs_pending
+    WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
       AND o.status IN ('queued', 'waiting') AND o.status = 'queued')
 ORDER BY wake_at, ordinal LIMIT ?;
 
@@ -155,32 +160,32 @@ ORDER BY ended_at DESC, ordinal DESC LIMIT 1;
 UPDATE runs SET interrupts = ? WHERE ordinal = ?;
 
 -- Lists, newest first, before an ordinal, each by one index. None has a limit: the reader stops when it has enough.
+-- All take: tenant, what the list is of (NULL for the running ones), before, updated_after, a text that the metadata
+-- contains or NULL, agent or NULL.
+
+-- :name and_matches
+AND updated_at > ?4 AND (?5 IS NULL OR instr(metadata, ?5)) AND (?6 IS NULL OR agent = ?6)
 
 -- :name runs_of_thread_before
--- tenant, thread_id, before
 SELECT {run_columns} FROM runs INDEXED BY runs_by_thread
-WHERE tenant = ? AND thread_id = ? AND ordinal < ? ORDER BY ordinal DESC;
+WHERE tenant = ?1 AND thread_id = ?2 AND ordinal < ?3 {and_matches} ORDER BY ordinal DESC;
 
 -- :name runs_of_parent_before
--- tenant, parent_run_id, before
 SELECT {run_columns} FROM runs INDEXED BY runs_by_parent
-WHERE tenant = ? AND parent_run_id = ? AND ordinal < ? ORDER BY ordinal DESC;
+WHERE tenant = ?1 AND parent_run_id = ?2 AND ordinal < ?3 {and_matches} ORDER BY ordinal DESC;
 
 -- :name ended_runs_before
--- tenant, status, before, agent or NULL
 SELECT {run_columns} FROM runs INDEXED BY runs_ended
-WHERE tenant = ?1 AND status = ?2 AND ordinal < ?3 AND ended_at IS NOT NULL AND (?4 IS NULL OR agent = ?4)
-ORDER BY ordinal DESC;
+WHERE tenant = ?1 AND status = ?2 AND ordinal < ?3 AND ended_at IS NOT NULL {and_matches} ORDER BY ordinal DESC;
 
 -- :name running_runs_before
--- The ordinals are sorted, not the rows. tenant, before
+-- The ordinals are sorted, not the rows.
 SELECT {run_columns} FROM runs WHERE ordinal IN (
-    SELECT ordinal FROM runs INDEXED BY runs_running WHERE tenant = ? AND status = 'running' AND ordinal < ?)
-ORDER BY ordinal DESC;
+    SELECT ordinal FROM runs INDEXED BY runs_running WHERE tenant = ?1 AND status = 'running' AND ordinal < ?3)
+{and_matches} ORDER BY ordinal DESC;
 
 -- :name pending_runs_before
--- tenant, status, before
 SELECT {run_columns} FROM runs WHERE ordinal IN (
     SELECT ordinal FROM runs INDEXED BY runs_pending
-    WHERE tenant = ? AND {is_pending} AND status = ? AND ordinal < ?)
-ORDER BY ordinal DESC;
+    WHERE tenant = ?1 AND {is_pending} AND status = ?2 AND ordinal < ?3)
+{and_matches} ORDER BY ordinal DESC;

@@ -15,9 +15,10 @@ SELECT namespace, key, value, created_at, updated_at FROM store_items WHERE tena
 DELETE FROM store_items WHERE tenant = ? AND namespace = ? AND key = ?;
 
 -- :name items_under
--- Everything from a prefix up to its end. tenant, prefix, end
+-- Everything from a prefix up to its end. tenant, prefix, end, a text that the value contains or NULL
 SELECT namespace, key, value, created_at, updated_at FROM store_items
-WHERE tenant = ? AND namespace >= ? AND namespace < ? ORDER BY namespace, key;
+WHERE tenant = ?1 AND namespace >= ?2 AND namespace < ?3 AND (?4 IS NULL OR instr(value, ?4))
+ORDER BY namespace, key;
 
 -- :name namespaces_under
 -- tenant, prefix, end

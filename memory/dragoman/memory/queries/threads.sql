@@ -34,22 +34,29 @@ UPDATE threads SET checkpoint = ?, status = ?, updated_at = ? WHERE tenant = ? A
 -- status, tenant, id, status
 UPDATE threads SET status = ?1 WHERE tenant = ?2 AND id = ?3 AND status <> ?1;
 
+-- Lists, newest first, without a limit: the reader stops when it has enough.
+-- All take: tenant, status or NULL, a text that the metadata contains or NULL, one that the values contain or NULL.
+
+-- :name and_thread_matches
+AND (?2 IS NULL OR t.status = ?2) AND (?3 IS NULL OR instr(t.metadata, ?3)) AND (?4 IS NULL OR instr(c.content, ?4))
+
 -- :name threads_newest
--- Newest first, without a limit: the reader stops when it has enough. tenant
-SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ? ORDER BY t.ordinal DESC;
+SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ?1 {and_thread_matches} ORDER BY t.ordinal DESC;
 
 -- :name threads_needing_attention
--- By the index threads_attention, whose condition is repeated. tenant, status
+-- By the index threads_attention, whose condition is repeated.
 SELECT {thread_columns} FROM {thread_with_values}
-WHERE t.tenant = ? AND t.status IN ('interrupted', 'error') AND t.status = ? ORDER BY t.ordinal DESC;
+WHERE t.tenant = ?1 AND t.status IN ('interrupted', 'error') AND t.status = ?2 {and_thread_matches}
+ORDER BY t.ordinal DESC;
 
 -- :name threads_busy
--- Through their runs, of which few are active. tenant
-SELECT {thread_columns} FROM {thread_with_values}
-WHERE t.tenant = ?1 AND t.id IN (
-    SELECT thread_id FROM runs WHERE tenant = ?1 AND status = 'running'
-    UNION SELECT thread_id FROM runs WHERE tenant = ?1 AND {is_pending} AND status = 'queued')
-ORDER BY t.ordinal DESC;
+-- Through their runs, of which few are active.
+SELECT {thread_columns} FROM (
+    SELECT thread_id FROM runs INDEXED BY runs_running WHERE tenant = ?1 AND status = 'running'
+    UNION SELECT thread_id FROM runs INDEXED BY runs_pending
+    WHERE tenant = ?1 AND {is_pending} AND status = 'queued') AS active
+CROSS JOIN {thread_with_values}
+WHERE t.tenant = ?1 AND t.id = active.thread_id {and_thread_matches} ORDER BY t.ordinal DESC;
 
 -- :name set_thread_metadata
 -- metadata, updated_at, tenant, id

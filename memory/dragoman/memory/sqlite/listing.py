@@ -13,8 +13,8 @@ from heapq import merge
 
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.ledger import RunFilter
-from dragoman.memory.model import TERMINAL, Page, Run, RunStatus, RunView
-from dragoman.memory.sqlite.matching import holds
+from dragoman.memory.model import Page, Run, RunStatus, RunView
+from dragoman.memory.sqlite.matching import holds, needle
 from dragoman.memory.sqlite.reading import view_of
 from dragoman.memory.sqlite.rows import run_of
 from dragoman.memory.statements import SQL
@@ -23,9 +23,14 @@ __all__ = ["read_runs"]
 
 _BY_THREAD = SQL["runs_of_thread_before"]
 _BY_PARENT = SQL["runs_of_parent_before"]
-_ENDED = SQL["ended_runs_before"]
-_RUNNING = SQL["running_runs_before"]
-_PENDING = SQL["pending_runs_before"]
+_WALKS = {
+    RunStatus.QUEUED: SQL["pending_runs_before"],
+    RunStatus.RUNNING: SQL["running_runs_before"],
+    RunStatus.WAITING: SQL["pending_runs_before"],
+    RunStatus.SUCCEEDED: SQL["ended_runs_before"],
+    RunStatus.FAILED: SQL["ended_runs_before"],
+    RunStatus.CANCELLED: SQL["ended_runs_before"],
+}
 _MAX_INT = 2**63 - 1
 
 
@@ -48,33 +53,23 @@ def read_runs(db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int,
 
 
 def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: int) -> Iterator[Run]:
+    after = -1 if where.updated_after is None else where.updated_after
+    tests = (before, after, needle(where.metadata), where.agent)
     if where.thread_id is not None:
-        return map(run_of, db.execute(_BY_THREAD, (tenant, where.thread_id, before)))
+        return map(run_of, db.execute(_BY_THREAD, (tenant, where.thread_id, *tests)))
     if where.parent_run_id is not None:
-        return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, before)))
+        return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, *tests)))
     statuses = frozenset(RunStatus) if where.statuses is None else where.statuses
     # One walk a status, merged as they go: each is read only as far as the page needs.
-    walks = [_in_status(db, tenant, status, where.agent, before) for status in sorted(statuses)]
+    walks = [map(run_of, db.execute(_WALKS[status], (tenant, str(status), *tests))) for status in sorted(statuses)]
     return merge(*walks, key=lambda run: -run.ordinal)
 
 
-def _in_status(db: sqlite3.Connection, tenant: str, status: RunStatus, agent: str | None, before: int) -> Iterator[Run]:
-    if status in TERMINAL:
-        rows = db.execute(_ENDED, (tenant, status, before, agent))
-    elif status is RunStatus.RUNNING:
-        rows = db.execute(_RUNNING, (tenant, before))
-    else:
-        rows = db.execute(_PENDING, (tenant, status, before))
-    return map(run_of, rows)
-
-
 def _matches(run: Run, where: RunFilter) -> bool:
+    """What the walk has not tested, or not exactly."""
     return (
-        (where.agent is None or run.agent == where.agent)
-        and (where.thread_id is None or run.thread_id == where.thread_id)
-        and (where.statuses is None or run.status in where.statuses)
+        (where.statuses is None or run.status in where.statuses)
         and (where.parent_run_id is None or run.parent_run_id == where.parent_run_id)
-        and (where.updated_after is None or run.updated_at > where.updated_after)
         and holds(run.metadata, where.metadata)
     )
 

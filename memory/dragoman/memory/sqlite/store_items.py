@@ -14,7 +14,7 @@ import orjson
 
 from dragoman.memory.ids import now_micros
 from dragoman.memory.model import Json, StoreItem
-from dragoman.memory.sqlite.matching import holds
+from dragoman.memory.sqlite.matching import holds, needle
 from dragoman.memory.sqlite.rows import Row, dump_mapping
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
@@ -90,7 +90,7 @@ def search_items(
     offset: int,
 ) -> Sequence[StoreItem]:
     """See ``Ledger.search_items``."""
-    items = (_item_of(row) for row in db.execute(_UNDER, (tenant, *_range(prefix))))
+    items = (_item_of(row) for row in db.execute(_UNDER, (tenant, *_range(prefix), needle(filter))))
     return list(islice((item for item in items if holds(item.value, filter)), offset, offset + limit))
 
 

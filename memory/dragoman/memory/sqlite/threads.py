@@ -9,7 +9,7 @@ from dragoman.memory.errors import Conflict, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import ThreadFilter
 from dragoman.memory.model import Checkpoint, Json, Thread, ThreadStatus
-from dragoman.memory.sqlite.matching import holds
+from dragoman.memory.sqlite.matching import holds, needle
 from dragoman.memory.sqlite.rows import checkpoint_of, dump_mapping, thread_of
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
 from dragoman.memory.sqlite.tx import Tx
@@ -28,8 +28,12 @@ __all__ = [
 _BY_ID = SQL["thread_by_id"]
 _EXISTS = SQL["thread_exists"]
 _NEWEST = SQL["threads_newest"]
-_NEEDING_ATTENTION = SQL["threads_needing_attention"]
-_BUSY = SQL["threads_busy"]
+_IN_STATUS = {
+    ThreadStatus.IDLE: SQL["threads_newest"],
+    ThreadStatus.BUSY: SQL["threads_busy"],
+    ThreadStatus.INTERRUPTED: SQL["threads_needing_attention"],
+    ThreadStatus.ERROR: SQL["threads_needing_attention"],
+}
 _SET_METADATA = SQL["set_thread_metadata"]
 _COPY_CHECKPOINTS = SQL["copy_checkpoints"]
 _ACTIVE = SQL["active_runs_of_thread"]
@@ -135,10 +139,8 @@ def read_thread(db: sqlite3.Connection, tenant: str, thread_id: str) -> Thread:
 def read_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter, limit: int, offset: int) -> Sequence[Thread]:
     """See ``Ledger.threads``."""
     found: list[Thread] = []
-    for row in _candidates(db, tenant, where.status):
+    for row in _candidates(db, tenant, where):
         thread = thread_of(row)
-        if where.status is not None and thread.status is not where.status:
-            continue
         if not holds(thread.metadata, where.metadata) or not holds(thread.values, where.values):
             continue
         if offset:
@@ -150,12 +152,10 @@ def read_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter, limit
     return found
 
 
-def _candidates(db: sqlite3.Connection, tenant: str, status: ThreadStatus | None) -> sqlite3.Cursor:
-    if status is ThreadStatus.BUSY:
-        return db.execute(_BUSY, (tenant,))
-    if status in (ThreadStatus.INTERRUPTED, ThreadStatus.ERROR):
-        return db.execute(_NEEDING_ATTENTION, (tenant, status))
-    return db.execute(_NEWEST, (tenant,))
+def _candidates(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> sqlite3.Cursor:
+    sql = _NEWEST if where.status is None else _IN_STATUS[where.status]
+    status = None if where.status is None else str(where.status)
+    return db.execute(sql, (tenant, status, needle(where.metadata), needle(where.values)))
 
 
 def read_checkpoints(

@@ -19,7 +19,7 @@ CREATE TABLE threads (
 CREATE INDEX threads_newest ON threads (tenant, ordinal);
 
 -- Small on purpose: a thread whose runs succeed never enters it.
-CREATE INDEX threads_attention ON threads (tenant, status) WHERE status IN ('interrupted', 'error');
+CREATE INDEX threads_attention ON threads (tenant, status, ordinal) WHERE status IN ('interrupted', 'error');
 
 CREATE TABLE checkpoints (
     tenant TEXT NOT NULL,
@@ -90,8 +90,8 @@ CREATE INDEX runs_expiring ON runs (wake_at) WHERE status = 'waiting' AND wake_a
 
 CREATE UNIQUE INDEX runs_idempotency ON runs (tenant, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
--- Lists, newest first. The agent is there to be tested without reading the row.
-CREATE INDEX runs_ended ON runs (tenant, status, ordinal, agent) WHERE ended_at IS NOT NULL;
+-- Lists, newest first. What follows the ordinal is there to be tested without reading the row; it never changes again.
+CREATE INDEX runs_ended ON runs (tenant, status, ordinal, agent, updated_at) WHERE ended_at IS NOT NULL;
 CREATE INDEX runs_by_thread ON runs (tenant, thread_id, ordinal);
 CREATE INDEX runs_by_parent ON runs (tenant, parent_run_id, ordinal) WHERE parent_run_id IS NOT NULL;
 

@@ -1,0 +1,105 @@
+"""How SQLite goes about the statements: a million finished runs must not slow down the next one."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from dragoman.memory.sqlite.connection import connect_writer, migrate
+from dragoman.memory.statements import SQL
+
+# Small by nature: the keys, what is running, what is queued (up to a limit), a list that was just made.
+MAY_SCAN = {
+    "all_keys": "api_keys",
+    "keys_of_tenant": "api_keys",
+    "count_due": "runs USING INDEX runs_queued",
+    "expire_leases": "runs USING INDEX runs_running",
+    "renew_leases": "runs USING INDEX runs_running",
+    "runs_with_overdue_lease": "runs USING INDEX runs_running",
+}
+OF_THE_STATEMENT = ("active", "json_each", "(subquery")
+
+# The sorted ones besides these are bounded by one run, one thread's open runs, or what is active.
+SORTED = {
+    "active_runs_of_thread",
+    "answered_until",
+    "artifacts_of_run",
+    "interrupts_of_run",
+    "last_ended_status",
+    "steps_of_run",
+    "threads_busy",
+}
+
+
+@pytest.fixture(scope="module")
+def db(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    with closing(connect_writer(tmp_path_factory.mktemp("plans") / "ledger.db")) as connection:
+        migrate(connection)
+        yield connection
+
+
+def plan(db: sqlite3.Connection, name: str) -> list[str]:
+    sql = SQL[name]
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    parameters = [None] * (max(numbered) if numbered else sql.count("?"))
+    return [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
+
+
+STATEMENTS = [name for name, sql in SQL.items() if re.match("SELECT|INSERT|UPDATE|DELETE", sql)]
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: str) -> None:
+    for line in plan(db, name):
+        if line.startswith("SCAN ") and not line.removeprefix("SCAN ").startswith(OF_THE_STATEMENT):
+            assert line == f"SCAN {MAY_SCAN.get(name)}"
+        assert "AUTOMATIC" not in line
+        assert "TEMP B-TREE FOR ORDER BY" not in line or name in SORTED
+
+
+@pytest.mark.parametrize(
+    ("name", "index"),
+    [
+        ("active_runs_of_thread", "runs_pending (tenant=? AND thread_id=?)"),
+        ("other_active_statuses", "runs_pending (tenant=? AND thread_id=?)"),
+        ("claimable", "runs_queued (wake_at=?)"),
+        ("claimable", "runs_running (tenant=? AND thread_id=?)"),
+        ("claimable", "runs_pending (tenant=? AND thread_id=? AND ordinal<?)"),
+        ("promote_due", "runs_queued (wake_at>? AND wake_at<?)"),
+        ("runs_with_expired_interrupt", "runs_expiring (wake_at>? AND wake_at<?)"),
+        ("ended_runs_before", "runs_ended (tenant=? AND status=? AND ordinal<?)"),
+        ("runs_of_thread_before", "runs_by_thread (tenant=? AND thread_id=? AND ordinal<?)"),
+        ("threads_newest", "threads_newest (tenant=?)"),
+        ("threads_needing_attention", "threads_attention (tenant=? AND status=?)"),
+        ("events_of_thread", "PRIMARY KEY (tenant=? AND thread_id=? AND seq>?)"),
+        ("items_under", "PRIMARY KEY (tenant=? AND namespace>? AND namespace<?)"),
+        ("next_due", "runs_queued (wake_at>?)"),
+    ],
+)
+def test_a_statement_goes_by_its_index(db: sqlite3.Connection, name: str, index: str) -> None:
+    assert any(line.endswith(index) for line in plan(db, name)), plan(db, name)
+
+
+def test_migrations_are_applied_once(tmp_path: Path) -> None:
+    with closing(connect_writer(tmp_path / "ledger.db")) as connection:
+        migrate(connection)
+        applied = connection.execute("SELECT number, name, at FROM migrations").fetchall()
+        migrate(connection)
+        assert connection.execute("SELECT number, name, at FROM migrations").fetchall() == applied
+        assert [(number, name) for number, name, _ in applied] == [(1, "0001_initial")]
+
+
+def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "migrations"
+    broken.mkdir()
+    (broken / "0001_broken.sql").write_text("CREATE TABLE one (a);\nCREATE TABLE one (a);\n")
+    monkeypatch.setattr("dragoman.memory.sqlite.connection._MIGRATIONS", broken)
+    with closing(connect_writer(tmp_path / "ledger.db")) as connection:
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(connection)
+        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == []
