@@ -207,5 +207,5 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         assert_gapless(events)
         acknowledged = sum(5 for words in said if words[0] == "delta" and words[2] == f"t{n}")
         assert sum(event.type == "text.delta" for event in events) >= acknowledged
-    assert len(said) > 1073
+    assert len(said) >= 40 + 333 + 700
     await ledger.close()
