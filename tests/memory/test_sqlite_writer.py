@@ -92,6 +92,33 @@ async def test_a_refused_duplicate_is_a_conflict_and_any_other_error_passes(writ
     assert await writer.run(numbers) == [1]
 
 
+def remember_and_fail(tx: Tx) -> None:
+    tx.remember_head(TENANT, "t", (7, 7, "busy"))
+    raise Conflict
+
+
+def remembered(tx: Tx) -> int:
+    return len(tx.heads)
+
+
+async def test_what_is_remembered_is_forgotten_with_what_is_rolled_back(writer: Writer) -> None:
+    calls = (writer.run(remembered), writer.run(remember_and_fail), writer.run(remembered))
+    before, failed, after = await asyncio.gather(*calls, return_exceptions=True)
+    assert (before, type(failed), after) == (0, Conflict, 0)
+    with pytest.raises(Conflict):
+        await writer.run(remember_and_fail)
+    assert await writer.run(remembered) == 0
+
+
+async def test_what_is_remembered_of_threads_is_bounded(writer: Writer) -> None:
+    def remember(tx: Tx) -> int:
+        for number in range(100_000):
+            tx.remember_head(TENANT, f"t{number}", (number, 0, "idle"))
+        return len(tx.heads)
+
+    assert 0 < await writer.run(remember) <= 2048
+
+
 async def test_a_batch_is_one_transaction(writer: Writer) -> None:
     def transactions(tx: Tx) -> int:
         (count,) = tx.execute("SELECT count(*) FROM numbers").fetchone()
