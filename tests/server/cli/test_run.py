@@ -176,6 +176,8 @@ def test_an_interrupted_command_leaves_the_run_to_go_on(
     )
     try:
         _until((folder / "started").exists)
+        assert process.stderr is not None
+        assert process.stderr.readline().startswith("run ")  # the command has heard of its run
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=DEADLINE)
     finally:
