@@ -59,14 +59,18 @@ class _CallEndpoint:
         self._legacy: LegacyBinding | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        agent = scope["path_params"]["agent"]
+        service = self._services.get(agent)
+        if service is None:
+            await _refuse(send, None, _no_agent(agent, self._services))
+            return
+        body = await _body(receive)  # what this raises is for the layers above, which bound it
+        if body is None:
+            return
         call: Call | None = None
         try:
-            agent = scope["path_params"]["agent"]
-            service = self._services.get(agent)
-            if service is None:
-                raise _no_agent(agent, self._services)
             jsonrpc.check_content_type(scope["headers"])
-            call = jsonrpc.parse(await _body(receive))
+            call = jsonrpc.parse(body)
             version = jsonrpc.version_for(jsonrpc.version_of(scope["headers"], scope["query_string"]), call.method)
             if version == "0.3":
                 await self._legacy_call(agent, service, call, scope, receive, send)
@@ -76,10 +80,8 @@ class _CallEndpoint:
                 updates = await stream(service, principal, call.params)
                 await self._stream(call, updates, receive, send)
                 return
-            body = jsonrpc.result_bytes(call.id, await jsonrpc.METHODS[call.method](service, principal, call.params))
-            await _reply(send, body)
-        except _ClientLeft:
-            return
+            result = await jsonrpc.METHODS[call.method](service, principal, call.params)
+            await _reply(send, jsonrpc.result_bytes(call.id, result))
         except jsonrpc.Refused as refused:
             await _refuse(send, refused.id, refused.fault)
         except Exception as error:
@@ -153,11 +155,8 @@ async def _frames(
         yield sse.frame(jsonrpc.error_bytes(call.id, jsonrpc.fault_for(error)))
 
 
-class _ClientLeft(Exception):
-    """The client has gone before it had said all."""
-
-
-async def _body(receive: Receive) -> bytes | bytearray:
+async def _body(receive: Receive) -> bytes | bytearray | None:
+    """The whole body; None when the client left before its end."""
     message = await receive()
     body: bytes | bytearray = message.get("body", b"")
     if message.get("more_body"):
@@ -165,9 +164,7 @@ async def _body(receive: Receive) -> bytes | bytearray:
         while message.get("more_body"):
             message = await receive()
             body += message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise _ClientLeft
-    return body
+    return None if message["type"] == "http.disconnect" else body
 
 
 async def _reply(send: Send, body: bytes) -> None:

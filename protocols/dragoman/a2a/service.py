@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dragoman.a2a import listing, project
 from dragoman.a2a.errors import (
@@ -23,8 +23,9 @@ from dragoman.a2a.errors import (
 from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
 from dragoman.a2a.stream import TaskStream
 from dragoman.engine import Engine, RunRequest, Unset
+from dragoman.engine.answers import check
 from dragoman.memory.codec import dumps
-from dragoman.memory.errors import RunEnded, RunNotFound
+from dragoman.memory.errors import InputInvalid, RunEnded, RunNotFound
 from dragoman.memory.ids import short_digest
 from dragoman.memory.model import Event, Interrupt, Json, Principal, Run, RunView
 
@@ -157,8 +158,7 @@ class TaskService:
                 f"message with contextId {run.thread_id!r} to go on in the same conversation.",
                 {"taskId": run.id},
             )
-        waiting_for = view.open_interrupts
-        if not waiting_for:
+        if not view.open_interrupts:
             raise Fault(
                 UNSUPPORTED_OPERATION,
                 "The task is at work and asks for nothing. Wait until it does, or send the message without taskId: it "
@@ -167,7 +167,7 @@ class TaskService:
             )
         if isinstance(sending.data, Unset):
             return await self._engine.answer_text(principal, run.id, sending.text or "")
-        return await self._engine.answer(principal, run.id, _by_key(waiting_for, sending.data))
+        return await self._engine.answer(principal, run.id, _by_key(view, sending.data))
 
     async def _follow(self, principal: Principal, run: Run, history_length: int | None, *, sent: bool) -> Updates:
         """The Task, then its updates. For who ``sent`` a message the Task is as the message found it, and the updates
@@ -217,16 +217,30 @@ def _over(told: TaskStream, sent: bool) -> bool:
     return told.ended or (sent and told.state == "TASK_STATE_INPUT_REQUIRED")
 
 
-def _by_key(waiting_for: Sequence[Interrupt], data: Json) -> Mapping[str, Json]:
-    """Data as answers by key: it is one already, or it is the whole answer to the one open question."""
+def _by_key(view: RunView, data: Json) -> Mapping[str, Json]:
+    """Data as answers by key or id: it is one already, or it is the whole answer to the one open question."""
+    waiting_for = view.open_interrupts
     if len(waiting_for) > 1:
         if not isinstance(data, dict):
             keys = ", ".join(repr(i.key) for i in waiting_for)
             raise invalid("message.parts", f"must hold data with answers by key; open questions: {keys}")
         return data  # pyright: ignore[reportUnknownVariableType]
-    (only,) = waiting_for
+    only = next(iter(waiting_for))
+    if not isinstance(data, dict) or not data:
+        return {only.key: data}
+    given = cast("dict[str, Json]", data)
     fields: Mapping[str, Any] = only.schema.get("properties") or {}
     for name in (only.key, only.id):
-        if isinstance(data, dict) and data.keys() == {name} and name not in fields:  # pyright: ignore[reportUnknownMemberType]
-            return {only.key: data[name]}
-    return {only.key: data}
+        if given.keys() == {name} and name not in fields:
+            return {only.key: given[name]}
+    # Names of answered questions, so that a second answer is told to be one.
+    known = {name for i in view.interrupts for name in (i.key, i.id)}
+    return given if given.keys() <= known and not _fits(only, given) else {only.key: given}
+
+
+def _fits(interrupt: Interrupt, answer: Json) -> bool:
+    try:
+        check(interrupt, answer)
+    except InputInvalid:
+        return False
+    return True

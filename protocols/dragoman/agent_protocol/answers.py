@@ -34,7 +34,7 @@ def resumption(waiting: Sequence[RunView], resume: Json) -> Resumption:
     if not open_now:
         raise Conflict("No question is open here; an answer was given already, or none was asked.")
     if is_object(resume) and resume:
-        named = _by_id(waiting, resume) or _by_key(open_now, resume)
+        named = _by_id(waiting, resume) or _by_key(waiting, resume)
         if named is not None:
             return named
     return _of_the_only(open_now, resume)
@@ -70,12 +70,15 @@ def _by_id(waiting: Sequence[RunView], resume: Mapping[str, Json]) -> Resumption
     return _of_one_run({owners[name] for name in resume}, resume)
 
 
-def _by_key(open_now: Sequence[Interrupt], resume: Mapping[str, Json]) -> Resumption | None:
-    if not resume.keys() <= {i.key for i in open_now} or (len(open_now) == 1 and _fits(open_now[0], resume)):
+def _by_key(waiting: Sequence[RunView], resume: Mapping[str, Json]) -> Resumption | None:
+    """Keys of answered questions too, where no open one has them, so that a second answer is told to be one."""
+    open_now = [i for view in waiting for i in view.open_interrupts]
+    by_key = {i.key: i for view in waiting for i in view.interrupts} | {i.key: i for i in open_now}
+    if not resume.keys() <= by_key.keys() or (len(open_now) == 1 and _fits(open_now[0], resume)):
         return None
-    named = [i for i in open_now if i.key in resume]
-    if len(named) > len(resume):
+    if sum(i.key in resume for i in open_now) > len(resume):
         raise _wrong("several runs ask under the same key; answer by the questions' ids")
+    named = [by_key[key] for key in resume]
     return _of_one_run({i.run_id for i in named}, {i.id: resume[i.key] for i in named})
 
 

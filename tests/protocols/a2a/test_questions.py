@@ -147,7 +147,8 @@ async def test_an_answer_given_already_is_refused(open_house: Open) -> None:
         await house.send("asks_twice", {"data": {"first": "a"}}, taskId=task["id"])
         again = {"message": a_message({"data": {"first": "b", "second": "c"}}, taskId=task["id"])}
         told = await house.call("asks_twice", "SendMessage", again)
-        assert told["error"]["code"] == -32602
+        assert told["error"]["code"] == -32004
+        assert "'first' is answered already; open questions: 'second'" in told["error"]["message"]
         one = await house.send("asks_twice", "c", taskId=task["id"])
         assert one["artifacts"][0]["parts"] == [{"text": "a c"}]
         error = await house.error("asks_twice", "SendMessage", {"message": a_message("d", taskId=task["id"])})
