@@ -176,17 +176,19 @@ async def test_a_name_is_compared_after_its_base64_is_undone(over_http: Start) -
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, -32602)
 
 
-async def test_the_name_of_a_task_request_is_its_task(over_http: Start) -> None:
+async def test_the_name_of_a_task_request_is_its_task_and_some_clients_forget_it(over_http: Start) -> None:
     extension: dict[str, Any] = {"extensions": {META + "tasks": {}}}
     body = _message("tasks/get", {"taskId": "a"}, **extension)
     async with over_http() as server, httpx.AsyncClient() as client:
         wrong = await client.post(server.url, json=body, headers=_headers("tasks/get", "b"))
         right = await client.post(server.url, json=body, headers=_headers("tasks/get", "a"))
+        forgotten = await client.post(server.url, json=body, headers=_headers("tasks/get"))
         none = await client.post(
             server.url, json=_message("tasks/get", {"taskId": "a"}), headers=_headers("tasks/get", "a")
         )
     assert wrong.json()["error"]["code"] == -32020
     assert right.json()["error"]["code"] == -32602
+    assert forgotten.json()["error"]["code"] == -32602
     assert none.json()["error"]["code"] == -32021
 
 
