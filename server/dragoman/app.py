@@ -24,7 +24,7 @@ from starlette.routing import BaseRoute, Route
 
 from dragoman.a2a.routes import routes as a2a_routes
 from dragoman.agent_protocol.routes import routes as agent_protocol_routes
-from dragoman.agents import Agent
+from dragoman.agents import Agent, Catalog
 from dragoman.auth import BodyLimit, HostGate, KeyGate, KeyRing, LocalGate
 from dragoman.engine import Engine
 from dragoman.mcp.routes import routes as mcp_routes
@@ -38,15 +38,19 @@ from dragoman.telemetry import TraceContext, current_trace
 __all__ = ["build_app"]
 
 
-def build_app(settings: Settings, agents: Iterable[Agent], ledger: Ledger | None = None) -> Starlette:
-    """The application that serves these agents; its lifespan opens the ledger and starts the engine.
+def build_app(
+    settings: Settings, agents: Iterable[Agent], ledger: Ledger | None = None, catalog: Catalog | None = None
+) -> Starlette:
+    """The application that serves these agents, and over MCP what the catalog offers beside them; its lifespan opens
+    the ledger and starts the engine.
 
     ``app.state.engine`` and ``app.state.ledger`` are what it composed. Raises ``ConfigurationError`` when it would
     listen to other machines without asking who calls.
     """
     settings.check_exposure()
     ledger = ledger or SqliteLedger(settings.made_storage())
-    engine = Engine(ledger, agents, settings.engine.to_engine())
+    catalog = catalog if catalog is not None else Catalog()
+    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -58,7 +62,7 @@ def build_app(settings: Settings, agents: Iterable[Agent], ledger: Ledger | None
             await ledger.close()
 
     app = Starlette(
-        routes=[*_faces(engine, settings), *_health(engine)],
+        routes=[*_faces(engine, settings, catalog), *_health(engine)],
         middleware=_onion(settings, ledger),
         exception_handlers={HTTPException: _refused, Exception: _failed},
         lifespan=lifespan,
@@ -67,11 +71,11 @@ def build_app(settings: Settings, agents: Iterable[Agent], ledger: Ledger | None
     return app
 
 
-def _faces(engine: Engine, settings: Settings) -> list[BaseRoute]:
+def _faces(engine: Engine, settings: Settings, catalog: Catalog) -> list[BaseRoute]:
     """The first route of each, which is the one that runs come by; then MCP and A2A before Agent Protocol, whose many
     paths begin at the root."""
     faces = [
-        mcp_routes(engine, mcp_settings(settings)),
+        mcp_routes(engine, mcp_settings(settings), catalog),
         a2a_routes(engine, a2a_settings(settings)),
         agent_protocol_routes(engine, agent_protocol_settings(settings)),
     ]

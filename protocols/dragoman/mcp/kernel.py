@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
+from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp import eras, params
 from dragoman.mcp.call import TASKS, Call, Channel, Peer, Session, form_elicitation
@@ -71,11 +72,12 @@ def without_meta(method: str) -> ProtocolError:
 class Kernel:
     """Answers messages over an engine."""
 
-    def __init__(self, engine: Engine, settings: McpSettings) -> None:
+    def __init__(self, engine: Engine, settings: McpSettings, catalog: Catalog | None = None) -> None:
         self.sealer = Sealer(settings.state_key)
         self._engine = engine
         self._settings = settings
         self._server_info = {"name": settings.name, "title": settings.title, "version": _version(settings)}
+        self._catalog = catalog if catalog is not None else Catalog()
         self._desk = Desk(engine)
         self._calls: dict[tuple[str, Id], Call] = {}
         patience = Patience(engine, settings, self._desk)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp import eras, headers
 from dragoman.mcp.call import Peer, Session
@@ -35,9 +36,9 @@ _WITHOUT_HEADER: Final = "2025-03-26"
 """What a request of the older era without session and without version header speaks ("Protocol Version Header")."""
 
 
-def routes(engine: Engine, settings: McpSettings) -> list[BaseRoute]:
+def routes(engine: Engine, settings: McpSettings, catalog: Catalog | None = None) -> list[BaseRoute]:
     """The face's routes: ``settings.path``, with and without a slash at its end, since a redirect loses headers."""
-    endpoint, methods = McpEndpoint(engine, settings), ["GET", "POST", "DELETE"]
+    endpoint, methods = McpEndpoint(engine, settings, catalog), ["GET", "POST", "DELETE"]
     plain = settings.path.rstrip("/")
     paths = [plain, f"{plain}/"] if plain else ["/"]
     return [Route(path, endpoint, methods=methods) for path in paths]
@@ -59,9 +60,9 @@ def _refused(status: int, why: str, *extra: tuple[bytes, bytes]) -> _Refused:
 class McpEndpoint:
     """The MCP endpoint."""
 
-    def __init__(self, engine: Engine, settings: McpSettings) -> None:
+    def __init__(self, engine: Engine, settings: McpSettings, catalog: Catalog | None = None) -> None:
         self._settings = settings
-        self._kernel = Kernel(engine, settings)
+        self._kernel = Kernel(engine, settings, catalog)
         self._guard = Guard(settings)
         self._sessions = Sessions(self._kernel.sealer, settings.session_ttl)
 

@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import contextmanager
 
+from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp.call import Peer, Session
 from dragoman.mcp.errors import INTERNAL, INVALID_REQUEST, ProtocolError
@@ -33,15 +34,24 @@ _UNBLOCKED = getattr(select, "PIPE_BUF", 0)  # a pipe that is ready takes as muc
 _log = logging.getLogger("dragoman.mcp")
 
 
-async def serve_stdio(engine: Engine, principal: Principal, settings: McpSettings) -> None:
+async def serve_stdio(
+    engine: Engine, principal: Principal, settings: McpSettings, catalog: Catalog | None = None
+) -> None:
     """Serve this process's standard streams until the input ends and the requests at work are answered."""
     with _put_aside() as (source, sink):
-        await serve_pipe(engine, principal, settings, source, sink)
+        await serve_pipe(engine, principal, settings, source, sink, catalog)
 
 
-async def serve_pipe(engine: Engine, principal: Principal, settings: McpSettings, source: int, sink: int) -> None:
+async def serve_pipe(
+    engine: Engine,
+    principal: Principal,
+    settings: McpSettings,
+    source: int,
+    sink: int,
+    catalog: Catalog | None = None,
+) -> None:
     """Serve two file descriptors: messages are read from ``source`` and written to ``sink``."""
-    await _Pipe(Kernel(engine, settings), principal, settings.max_message, sink).serve(source)
+    await _Pipe(Kernel(engine, settings, catalog), principal, settings.max_message, sink).serve(source)
 
 
 class _Pipe:

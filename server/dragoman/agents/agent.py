@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 from pydantic import BaseModel
 
+from dragoman.agents.content import Icon
+from dragoman.agents.hints import Hints
+from dragoman.agents.naming import NAME, TaskSupport, titled
 from dragoman.agents.signature import Signature
 from dragoman.memory.model import Json
 
 __all__ = ["Agent", "Skill", "agent"]
-
-NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,9 @@ class Skill:
 class Agent:
     """An agent as the engine drives it and the faces tell of it.
 
-    ``timeout`` bounds one activation in seconds (the time between waits); None is the server's own bound.
+    ``timeout`` bounds one activation in seconds (the time between waits); None is the server's own bound. ``scopes``
+    are what a caller over MCP must hold; ``hints``, ``icons``, ``task_support`` and ``meta`` are told of it as a tool.
+    ``ask_first`` has what it asks at once asked within the call, before there is a task.
     """
 
     fn: Callable[..., Awaitable[Any]]
@@ -44,6 +46,12 @@ class Agent:
     skills: tuple[Skill, ...]
     signature: Signature
     timeout: float | None = None
+    hints: Hints = field(default_factory=Hints)
+    icons: tuple[Icon, ...] = ()
+    scopes: frozenset[str] = frozenset()
+    task_support: TaskSupport = "optional"
+    ask_first: bool = False
+    meta: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
     @property
     def input_schema(self) -> Mapping[str, Json]:
@@ -71,6 +79,13 @@ def agent(
     version: str = "1.0.0",
     skills: Sequence[Skill] = (),
     timeout: float | None = None,
+    hints: Hints | None = None,
+    icons: Sequence[Icon] = (),
+    scopes: Sequence[str] = (),
+    task_support: TaskSupport = "optional",
+    ask_first: bool = False,
+    input_schema: Mapping[str, Json] | None = None,
+    meta: Mapping[str, Json] | None = None,
 ) -> Callable[[Callable[..., Awaitable[Any]]], Agent]: ...
 def agent(
     fn: Callable[..., Awaitable[Any]] | None = None,
@@ -82,12 +97,20 @@ def agent(
     version: str = "1.0.0",
     skills: Sequence[Skill] = (),
     timeout: float | None = None,
+    hints: Hints | None = None,
+    icons: Sequence[Icon] = (),
+    scopes: Sequence[str] = (),
+    task_support: TaskSupport = "optional",
+    ask_first: bool = False,
+    input_schema: Mapping[str, Json] | None = None,
+    meta: Mapping[str, Json] | None = None,
 ) -> Any:
     """Make an async function ``(ctx, ...)`` an agent.
 
     The other parameters are its input, the return annotation its output: any type that pydantic knows. ``name``
-    (letters, digits, ``_`` and ``-``, 64 at most) defaults to the function's. Raises ``TypeError`` or ``ValueError``
-    saying what is wrong.
+    (letters, digits, ``_`` and ``-``, 64 at most) defaults to the function's. ``input_schema`` is a JSON Schema
+    (2020-12, of an object) for a function that takes its input as one mapping. See ``Agent`` for the others. Raises
+    ``TypeError`` or ``ValueError`` saying what is wrong.
     """
 
     def make(function: Callable[..., Awaitable[Any]]) -> Agent:
@@ -96,19 +119,25 @@ def agent(
             raise ValueError(f"An agent's name has letters, digits, _ and -, 64 at most: {chosen!r} does not fit.")
         if not inspect.iscoroutinefunction(function):
             raise TypeError(f"{function.__qualname__} must be an async function to be an agent.")
-        signature = Signature.of(function)
-        if not signature.takes_context:
+        signature = Signature.of(function, input_schema)
+        if not signature.durable:
             raise TypeError(f"{function.__qualname__}: the first parameter of an agent is its Context (ctx: Context).")
         told = description or inspect.getdoc(function) or ""
         return Agent(
             fn=function,
             name=chosen,
-            title=title or chosen.replace("_", " ").replace("-", " ").capitalize(),
+            title=title or titled(chosen),
             description=told,
             version=version,
             skills=tuple(skills) or (Skill(chosen, title or chosen, told or chosen),),
             signature=signature,
             timeout=timeout,
+            hints=hints or Hints(),
+            icons=tuple(icons),
+            scopes=frozenset(scopes),
+            task_support=task_support,
+            ask_first=ask_first,
+            meta=dict(meta or {}),
         )
 
     return make if fn is None else make(fn)

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from dragoman.agents.calls import CallContext
 from dragoman.agents.policy import CrashPolicy, Retry
-from dragoman.memory.model import InterruptKind, Json, Principal, StoreItem
+from dragoman.memory.model import InterruptKind, Json, StoreItem
 
 __all__ = ["Approval", "Context", "Store"]
 
@@ -52,7 +53,7 @@ class Store(ABC):
         """Items under the namespace prefix whose value holds all pairs of ``filter``."""
 
 
-class Context(ABC):
+class Context(CallContext):
     """An agent's view of its run.
 
     An agent starts again from its first line after a crash, a wait or a sleep; what it did through the Context before
@@ -75,21 +76,6 @@ class Context(ABC):
     @abstractmethod
     def attempt(self) -> int:
         """Which activation this is, from 1."""
-
-    @property
-    @abstractmethod
-    def principal(self) -> Principal:
-        """On whose behalf the run acts."""
-
-    @property
-    @abstractmethod
-    def metadata(self) -> Mapping[str, Json]:
-        """What the caller attached to the run."""
-
-    @property
-    @abstractmethod
-    def cancelled(self) -> bool:
-        """Whether someone asked to cancel the run. The coroutine is cancelled at the same moment."""
 
     @property
     @abstractmethod
@@ -141,17 +127,6 @@ class Context(ABC):
         """
 
     @abstractmethod
-    async def ask(
-        self,
-        message: str,
-        *,
-        choices: Sequence[str] | None = None,
-        key: str | None = None,
-        timeout: float | None = None,
-    ) -> str:
-        """Ask for a text, or for one of ``choices``."""
-
-    @abstractmethod
     async def approve(
         self, message: str, *, payload: Json = None, key: str | None = None, timeout: float | None = None
     ) -> Approval:
@@ -170,10 +145,6 @@ class Context(ABC):
     @abstractmethod
     async def emit(self, name: str, data: Json = None) -> None:
         """Append an event of the agent's own (``custom``) to the thread's log."""
-
-    @abstractmethod
-    async def progress(self, progress: float, total: float | None = None, message: str | None = None) -> None:
-        """Tell how far the run is; ``progress`` rises."""
 
     @abstractmethod
     async def stream_text(self, text: str) -> None:

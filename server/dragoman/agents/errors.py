@@ -3,12 +3,32 @@
 from __future__ import annotations
 
 from dragoman.memory.errors import DragomanError
+from dragoman.memory.model import Json
 
-__all__ = ["ChildFailed", "ConfigurationError", "InterruptExpired", "Misuse", "Rejected", "StepFailed", "StepTimeout"]
+__all__ = [
+    "ChildFailed",
+    "ConfigurationError",
+    "InterruptExpired",
+    "Misuse",
+    "Rejected",
+    "RequestError",
+    "StepFailed",
+    "StepTimeout",
+]
 
 
 class Rejected(DragomanError):
     """The agent refuses this request. Raised by an agent, it ends the run as rejected."""
+
+
+class RequestError(DragomanError):
+    """The request itself cannot be served, which is no result of the tool: an MCP client is answered with a JSON-RPC
+    error of this ``code`` and ``data``, and a task of it has failed."""
+
+    def __init__(self, message: str, *, code: int = -32603, data: Json = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.data = data
 
 
 class StepFailed(DragomanError):

@@ -12,15 +12,23 @@ import importlib
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from dragoman.agents.agent import NAME, Agent, Skill
+from typing_extensions import TypeIs
+
+from dragoman.agents.agent import Agent, Skill
+from dragoman.agents.catalog import Catalog, Offer
 from dragoman.agents.errors import ConfigurationError
+from dragoman.agents.naming import NAME, titled
+from dragoman.agents.prompt import Prompt
+from dragoman.agents.resource import Resource
+from dragoman.agents.tool import Tool
 
-__all__ = ["AgentSource", "load_agents"]
+__all__ = ["AgentSource", "Loaded", "load", "load_agents"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +51,103 @@ class AgentSource:
     timeout: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was found: agents, and what is offered beside them. ``tools`` are all tools, exposed or not."""
+
+    agents: tuple[Agent, ...]
+    catalog: Catalog
+    tools: tuple[Tool[..., Any], ...]
+
+    def __bool__(self) -> bool:
+        """Whether there is anything."""
+        return bool(self.agents) or any(True for _ in self.catalog.offers())
+
+
 def load_agents(sources: Iterable[AgentSource]) -> tuple[Agent, ...]:
-    """The agents, in the order they are named. Raises ``ConfigurationError`` naming the place and the reason."""
+    """The agents alone; see ``load``."""
+    return load(sources).agents
+
+
+def load(sources: Iterable[AgentSource]) -> Loaded:
+    """The agents, in the order they are named, and what their modules offer beside them: exposed tools, resources,
+    prompts and catalogs. Raises ``ConfigurationError`` naming the place and the reason."""
     found: dict[str, tuple[Agent, str]] = {}
+    modules: dict[str, tuple[ModuleType, str]] = {}
     for source in sources:
-        for agent in _agents_of(source):
+        agents, module = _agents_of(source)
+        modules.setdefault(module.__name__, (module, source.where))
+        for agent in agents:
             if agent.name in found:
                 raise ConfigurationError(
                     f"{source.where}: a second agent is named {agent.name!r}; the first is from {found[agent.name][1]}."
                 )
             found[agent.name] = agent, source.where
-    return tuple(agent for agent, _ in found.values())
+    agents = tuple(agent for agent, _ in found.values())
+    return Loaded(agents, *_offered(modules.values(), found))
 
 
-def _agents_of(source: AgentSource) -> Sequence[Agent]:
+def _offered(
+    modules: Iterable[tuple[ModuleType, str]], agents: Mapping[str, object]
+) -> tuple[Catalog, tuple[Tool[..., Any], ...]]:
+    catalog, tools = Catalog(), dict[int, Tool[..., Any]]()
+    for module, where in modules:
+        values: Iterable[Any] = vars(module).values()
+        for value in values:
+            if isinstance(value, Catalog):
+                catalog.include(value)
+            elif _is_tool(value):
+                tools[id(value)] = value
+                if value.expose:
+                    _add(catalog, value, agents, where)
+            elif isinstance(value, Resource | Prompt):
+                _add(catalog, value, agents, where)
+    return catalog, tuple(tools.values())
+
+
+def _is_tool(value: object) -> TypeIs[Tool[..., Any]]:
+    return isinstance(value, Tool)
+
+
+def _add(catalog: Catalog, offer: Offer, agents: Mapping[str, object], where: str) -> None:
+    known: Offer | None
+    if isinstance(offer, Tool):
+        kind, name, known = "tool", offer.name, catalog.tools.get(offer.name)
+        if offer.name in agents:
+            raise ConfigurationError(f"{where}: a tool and an agent are both named {offer.name!r}; rename one.")
+    elif isinstance(offer, Prompt):
+        kind, name, known = "prompt", offer.name, catalog.prompts.get(offer.name)
+    else:
+        kind, name, known = "resource", offer.uri, catalog.resources.get(offer.uri)
+    if known is not None and known is not offer:
+        raise ConfigurationError(f"{where}: a second {kind} is named {name!r}.")
+    if known is None:
+        catalog.add(offer)
+
+
+def _agents_of(source: AgentSource) -> tuple[Sequence[Agent], ModuleType]:
     place, _, attribute = source.spec.rpartition(":") if _has_attribute(source.spec) else (source.spec, "", "")
     module = _load_file(source, place) if source.is_file else _import(source, place)
     there = {key: value for key, value in vars(module).items() if isinstance(value, Agent)}
     if attribute:
-        return [_told(source, _attribute(source, module, attribute, there))]
+        return [_told(source, _attribute(source, module, attribute, there))], module
     agents = list({id(agent): agent for agent in there.values()}.values())
-    if not agents:
-        raise ConfigurationError(f"{source.where}: no agent in {place}. An agent is an async function under @agent.")
+    if not agents and not _offers_anything(module):
+        raise ConfigurationError(
+            f"{source.where}: no agent in {place}. An agent is an async function under @agent; tools with "
+            "expose=True, resources and prompts will do too."
+        )
     if source.name is not None and len(agents) > 1:
         raise ConfigurationError(
             f"{source.where}: {place} has {len(agents)} agents; say which one is {source.name!r}, "
             f"as {place}:{next(iter(there))}."
         )
-    return [_told(source, agent) for agent in agents]
+    return [_told(source, agent) for agent in agents], module
+
+
+def _offers_anything(module: ModuleType) -> bool:
+    values: Iterable[Any] = vars(module).values()
+    return any(isinstance(v, Resource | Prompt | Catalog) or (_is_tool(v) and v.expose) for v in values)
 
 
 def _has_attribute(spec: str) -> bool:
@@ -103,8 +180,7 @@ def _told(source: AgentSource, agent: Agent) -> Agent:
     return replace(
         agent,
         name=name,
-        title=source.title
-        or (agent.title if name == agent.name else name.replace("_", " ").replace("-", " ").capitalize()),
+        title=source.title or (agent.title if name == agent.name else titled(name)),
         description=description,
         version=source.version or agent.version,
         skills=skills,

@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, RootModel, TypeAdapter, ValidationError, create_model
 from pydantic.json_schema import GenerateJsonSchema
 
+from dragoman.agents.calls import CallContext
+from dragoman.agents.content import gives_content
 from dragoman.agents.context import Context
+from dragoman.agents.schemas import SchemaCheck
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import Json
 
@@ -48,8 +51,12 @@ def problems_of(error: ValidationError, what: str) -> InputInvalid:
     return InputInvalid(f"Invalid {what}: {lines}.", problems)
 
 
+class _AsItIs(RootModel[dict[str, Any]]):
+    """An input whose schema its author wrote."""
+
+
 def _is_context(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Context)
+    return isinstance(annotation, type) and issubclass(annotation, CallContext)
 
 
 def _plain_text(annotation: Any) -> bool:
@@ -70,7 +77,9 @@ class Signature:
 
     ``model`` validates its input; ``whole`` names the parameter that takes the model itself (``input: Order``) where
     there is just that one; ``names`` are its fields; ``plain`` is the type of its result where that is JSON as it
-    stands; ``text_field`` is the field that plain text fills, if there is just one that must be filled.
+    stands; ``text_field`` is the field that plain text fills, if there is just one that must be filled. ``durable``
+    says that it takes an agent's Context, and so needs a run; ``content`` that it gives content blocks. ``check`` is
+    there where the input has a JSON Schema of its author's own.
     """
 
     takes_context: bool
@@ -82,16 +91,25 @@ class Signature:
     input_schema: Mapping[str, Json]
     output_schema: Mapping[str, Json]
     plain: type | None
+    durable: bool = False
+    content: bool = False
+    check: SchemaCheck | None = None
 
     @classmethod
-    def of(cls, fn: Callable[..., Any]) -> Signature:
-        """Read a function's signature. Raises ``TypeError`` naming the parameter that has no annotation."""
+    def of(cls, fn: Callable[..., Any], input_schema: Mapping[str, Json] | None = None) -> Signature:
+        """Read a function's signature. With ``input_schema``, a JSON Schema of an object, it takes its input as one
+        mapping. Raises ``TypeError`` naming the parameter that has no annotation or does not fit."""
         hints = typing.get_type_hints(fn, include_extras=True)
         parameters = list(inspect.signature(fn).parameters.values())
         takes_context = bool(parameters) and _is_context(hints.get(parameters[0].name))
         fields = [_field(fn, p, hints) for p in parameters[1 if takes_context else 0 :]]
         whole: str | None = None
-        if len(fields) == 1 and isinstance(fields[0][1], type) and issubclass(fields[0][1], BaseModel):
+        model: type[BaseModel]
+        if input_schema is not None:
+            if len(fields) != 1:
+                raise TypeError(f"{fn.__qualname__}: with an input_schema it takes one mapping beside its context.")
+            whole, model = fields[0][0], _AsItIs
+        elif len(fields) == 1 and isinstance(fields[0][1], type) and issubclass(fields[0][1], BaseModel):
             whole, model = fields[0][0], fields[0][1]
         else:
             definitions: dict[str, Any] = {name: (annotation, default) for name, annotation, default in fields}
@@ -104,13 +122,18 @@ class Signature:
             whole=whole,
             text_field=_text_field(model),
             returns=returns,
-            input_schema=_object_schema(model),
+            input_schema=_object_schema(model) if input_schema is None else input_schema,
             output_schema=schema_of(returns, "serialization"),
             plain=hints.get("return") if hints.get("return") in _PLAIN else None,
+            durable=takes_context and issubclass(hints[parameters[0].name], Context),
+            content=gives_content(hints.get("return")),
+            check=None if input_schema is None else SchemaCheck(input_schema),
         )
 
     def validate(self, value: Json, what: str = "input") -> BaseModel:
         """Check an input. Raises ``InputInvalid`` naming each field that is wrong."""
+        if self.check is not None:
+            self.check.check({} if value is None else value, f"Invalid {what}")
         try:
             return self.model.model_validate({} if value is None else value)
         except ValidationError as error:
@@ -119,11 +142,13 @@ class Signature:
     def arguments(self, value: BaseModel) -> dict[str, Any]:
         """The keyword arguments that a validated input makes."""
         if self.whole is not None:
-            return {self.whole: value}
+            return {self.whole: value.root if isinstance(value, _AsItIs) else value}
         return {name: getattr(value, name) for name in self.names}
 
     def missing(self, value: Mapping[str, Json]) -> dict[str, Any] | None:
         """The JSON Schema of the required fields that ``value`` lacks, or None when it lacks none."""
+        if self.check is not None:
+            return None  # what it lacks is told as what does not fit
         required = [n for n, f in self.model.model_fields.items() if f.is_required() and (f.alias or n) not in value]
         if not required:
             return None
@@ -155,6 +180,8 @@ def _field(fn: Callable[..., Any], p: inspect.Parameter, hints: Mapping[str, Any
 
 
 def _text_field(model: type[BaseModel]) -> str | None:
+    if issubclass(model, _AsItIs):
+        return None
     required = [(n, f) for n, f in model.model_fields.items() if f.is_required()]
     candidates = required or list(model.model_fields.items())
     if len(candidates) == 1 and _plain_text(candidates[0][1].annotation):

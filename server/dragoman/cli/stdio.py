@@ -1,7 +1,8 @@
 """``dragoman stdio``: MCP on this process's standard streams, for a client that starts the server itself.
 
 No HTTP is imported. Desktop clients start several at once, and probe with one that they end at once; so without a
-chosen ledger each takes the first free file of a few in the user's own folder. A chosen one that is in use is refused.
+chosen ledger each takes the first free file of a few in the user's own folder, or in a chosen folder. A chosen file
+that is in use is refused.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ import hashlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from dragoman.agents import Agent
-from dragoman.agents.loader import load_agents
+from dragoman.agents.loader import Loaded, load
 from dragoman.auth import LOCAL
 from dragoman.cli.errors import CommandError
 from dragoman.engine import Engine
@@ -38,19 +38,20 @@ def stdio(target: str | None, *, storage: Path | None, log_level: str | None) ->
     settings = find(target, {"storage": {"path": storage}, "log": {"level": log_level}})
     configure_logging(settings.log.level)
     with contextlib.redirect_stdout(sys.stderr):  # what agents print when they are imported is no protocol
-        agents = load_agents(settings.sources())
-    if not agents:
+        loaded = load(settings.sources())
+    if not loaded:
         raise CommandError("No agents: name them under [agents] in dragoman.toml, or give a file with some.", 2)
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_serve(settings, agents))
+        asyncio.run(_serve(settings, loaded))
 
 
-async def _serve(settings: Settings, agents: Sequence[Agent]) -> None:
+async def _serve(settings: Settings, loaded: Loaded) -> None:
     settings, ledger = await _open(settings)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, _current().cancel)
     try:
-        async with Engine(ledger, agents, settings.engine.to_engine()) as engine:
-            await serve_stdio(engine, LOCAL, mcp_settings(settings))
+        offered = loaded.catalog
+        async with Engine(ledger, loaded.agents, settings.engine.to_engine(), offered.durable) as engine:
+            await serve_stdio(engine, LOCAL, mcp_settings(settings), offered)
     finally:
         await ledger.close()
 
@@ -78,13 +79,17 @@ async def _open(settings: Settings) -> tuple[Settings, SqliteLedger]:
 
 
 def _places(settings: Settings) -> Iterator[Path]:
-    if settings.storage_chosen:
+    if settings.storage_chosen and not settings.storage_path.is_dir():
         yield settings.storage_path
         return
-    # By what is served: the runs of one project are not another's.
-    served = "\n".join([str(settings.base), *(source.spec for source in settings.sources())])
-    name = settings.base.name or "agents"
-    folder = user_folder() / "stdio" / f"{name}-{hashlib.sha256(served.encode()).hexdigest()[:8]}"
+    folder = settings.storage_path if settings.storage_chosen else _own_folder(settings)
     yield folder / "ledger.db"
     for number in range(2, PLACES + 1):
         yield folder / f"ledger-{number}.db"
+
+
+def _own_folder(settings: Settings) -> Path:
+    """By what is served: the runs of one project are not another's."""
+    served = "\n".join([str(settings.base), *(source.spec for source in settings.sources())])
+    name = settings.base.name or "agents"
+    return user_folder() / "stdio" / f"{name}-{hashlib.sha256(served.encode()).hexdigest()[:8]}"

@@ -145,7 +145,7 @@ class Activation:
             self._lost(error)
 
     async def _outcome(self) -> Change:
-        agent = self._engine.agents.get(self.run.agent)
+        agent = self._engine.drivable(self.run.agent)
         if agent is None:
             _log.warning("run %s waits: no agent %r is served here", self.run.id, self.run.agent)
             return Change(RunStatus.QUEUED, wake_at=now_micros() + _UNKNOWN_AGENT_WAIT)

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from dragoman.agents.schemas import SchemaCheck
 from dragoman.memory.codec import loads
 from dragoman.memory.errors import Conflict, InputInvalid
 from dragoman.memory.model import Interrupt, InterruptKind, InterruptStatus, Json
@@ -40,22 +41,10 @@ def _list(keys: Sequence[str]) -> str:
 
 def check(interrupt: Interrupt, answer: Json) -> None:
     """Raise ``InputInvalid`` naming each place where the answer does not fit the question's schema."""
-    import jsonschema_rs  # imported at the first answer: it is not needed to start
-
-    def refuse(uri: str) -> Any:
-        raise ValueError(f"remote reference {uri!r} is refused")
-
     try:
-        validator = jsonschema_rs.validator_for(dict(interrupt.schema), retriever=refuse)
-    except Exception as error:
+        SchemaCheck(interrupt.schema).check(answer, f"The answer to {interrupt.key!r} does not fit its schema")
+    except ValueError as error:
         raise InputInvalid(f"The schema of the question {interrupt.key!r} cannot be used: {error}") from None
-    problems = tuple(
-        {"field": ".".join(str(p) for p in e.instance_path), "problem": e.message}
-        for _, e in zip(range(20), validator.iter_errors(answer), strict=False)
-    )
-    if problems:
-        lines = "; ".join(f"{p['field'] or 'answer'}: {p['problem']}" for p in problems)
-        raise InputInvalid(f"The answer to {interrupt.key!r} does not fit its schema: {lines}.", problems)
 
 
 def from_text(interrupt: Interrupt, text: str) -> Json:

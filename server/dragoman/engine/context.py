@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter
 
+from dragoman.agents.calls import Level
 from dragoman.agents.context import Approval, Context, Store
 from dragoman.agents.errors import InterruptExpired, Misuse
 from dragoman.agents.policy import CrashPolicy, Retry
@@ -216,6 +217,13 @@ class RunContext(Activity):
         if message is not None:
             data["message"] = message
         await self._note("progress", data)
+
+    async def log(self, message: Json, *, level: Level = "info", logger: str | None = None) -> None:
+        dumps(message)
+        data: dict[str, Json] = {"level": level, "data": message}
+        if logger is not None:
+            data["logger"] = logger
+        await self._note("log", data)
 
     async def stream_text(self, text: str) -> None:
         await self._note("text", {"text": text})

@@ -36,9 +36,17 @@ _CANCEL_PATIENCE = 5.0  # seconds that a coroutine has to take its cancellation
 class Engine(ThreadVerbs):
     """Runs agents durably. Every verb takes the caller's Principal first; another tenant's things are not found."""
 
-    def __init__(self, ledger: Ledger, agents: Iterable[Agent], settings: EngineSettings | None = None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        agents: Iterable[Agent],
+        settings: EngineSettings | None = None,
+        tools: Mapping[str, Agent] | None = None,
+    ) -> None:
+        """``agents`` are told of; ``tools`` are driven alike, may come and go, and are told of by who offers them."""
         super().__init__(ledger)
         self.agents: Mapping[str, Agent] = by_name(agents)
+        self._tools: Mapping[str, Agent] = tools if tools is not None else {}
         self.settings = settings or EngineSettings()
         self.hub = EventHub(self.settings.subscriber_buffer)
         self.recent = RecentValues()
@@ -94,6 +102,10 @@ class Engine(ThreadVerbs):
     def active(self) -> int:
         """How many runs are at work here."""
         return len(self._activations)
+
+    def drivable(self, name: str) -> Agent | None:
+        """The agent or durable tool of this name."""
+        return self.agents.get(name) or self._tools.get(name)
 
     # -- runs ---------------------------------------------------------------------------------------------------------
     async def accept(self, principal: Principal, request: RunRequest) -> Run:
@@ -293,7 +305,7 @@ class Engine(ThreadVerbs):
     def _submission(
         self, principal: Principal, request: RunRequest, parent: Run | None, new_thread: str | None = None
     ) -> Submission:
-        agent = self.agents.get(request.agent)
+        agent = self.drivable(request.agent)
         if agent is None:
             known = ", ".join(self.agents) or "none"
             raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")

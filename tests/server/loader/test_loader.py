@@ -97,7 +97,7 @@ def test_settings_tell_of_an_agent_what_its_code_does_not(tmp_path: Path) -> Non
 MISTAKES: list[tuple[dict[str, str], str, str]] = [
     ({}, "gone.py", r"here: no file .*gone\.py\."),
     ({}, "gone:x", r"here: no module named 'gone', looked for in .* and the environment\."),
-    ({"a.py": "x = 1"}, "a.py", r"here: no agent in a\.py\. An agent is an async function under @agent\."),
+    ({"a.py": "x = 1"}, "a.py", r"here: no agent in a\.py\. An agent is an async function under @agent;"),
     ({"a.py": TWO}, "a.py:helo", r"here: a\.py:helo: no 'helo' there; did you mean 'hello'\?"),
     ({"a.py": TWO}, "a.py:zzz", r"here: a\.py:zzz: no 'zzz' there; its agents are: hello, bye\."),
     ({"a.py": TWO}, "a.py:plain", r"here: a\.py:plain: 'plain' is an async function without @agent, not an agent\."),

@@ -1,0 +1,54 @@
+"""Values against a JSON Schema: what does not fit, named by its place.
+
+Remote references are refused: a schema is what its author wrote, and nothing is fetched for it. ``jsonschema-rs`` is
+imported at the first use, for it is not needed to start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dragoman.memory.errors import InputInvalid
+from dragoman.memory.model import Json
+
+__all__ = ["SchemaCheck"]
+
+_MOST = 20
+
+
+class SchemaCheck:
+    """A JSON Schema (2020-12 unless it says otherwise), made ready when a value is first checked."""
+
+    def __init__(self, schema: Mapping[str, Json]) -> None:
+        self._schema = schema
+        self._validator: Any = None
+
+    def check(self, value: Json, what: str) -> None:
+        """Raise ``InputInvalid`` naming each place where the value does not fit; ``what`` says what the value is.
+
+        Raises ``ValueError`` where the schema itself is none, or refers to another document.
+        """
+        validator = self._ready()
+        problems = tuple(
+            {"field": ".".join(str(part) for part in error.instance_path), "problem": error.message}
+            for _, error in zip(range(_MOST), validator.iter_errors(value), strict=False)
+        )
+        if problems:
+            lines = "; ".join(f"{p['field'] or 'value'}: {p['problem']}" for p in problems)
+            raise InputInvalid(f"{what}: {lines}.", problems)
+
+    def _ready(self) -> Any:
+        if self._validator is None:
+            import jsonschema_rs
+
+            try:
+                # Messages tell of the schema, never of the value, which may be a secret.
+                self._validator = jsonschema_rs.validator_for(dict(self._schema), retriever=_refuse, mask="the value")
+            except Exception as error:
+                raise ValueError(f"The JSON Schema cannot be used: {error}") from None
+        return self._validator
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError(f"the remote reference {uri!r} is refused")
