@@ -19,10 +19,12 @@ import uvicorn
 from sse_starlette.sse import AppStatus
 
 from dragoman.auth import refuse
+from dragoman.cli.http_protocol import Limits, bounded
 from dragoman.engine import Engine
 
 __all__ = ["Server", "loop_factory"]
 
+_OTHER_FILES = 256  # that are open beside connections
 _LAST_WORDS = 1.0  # seconds for the answers of requests whose runs have settled or were handed back
 
 
@@ -35,15 +37,28 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     return uvloop.new_event_loop
 
 
+def _allow_files(number: int) -> None:
+    """Let this process have so many files open, as far as the system lets it: many shells begin with 1,024."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows counts none
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number if hard == resource.RLIM_INFINITY else min(number, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 class Server(uvicorn.Server):
     """Serves ``app`` until a signal; calls ``ready`` once it accepts connections. ``backlog`` is the listener's."""
 
-    def __init__(self, app: Any, engine: Engine, ready: Callable[[], None], backlog: int) -> None:
+    def __init__(self, app: Any, engine: Engine, ready: Callable[[], None], backlog: int, limits: Limits) -> None:
         # It would cut every stream at the first signal; ours live as long as the runs that they show have their grace.
         AppStatus.enable_automatic_graceful_drain = False
         super().__init__(
             uvicorn.Config(
                 _Draining(app),
+                http=bounded(limits),
                 lifespan="off",  # entered around this, so that its errors are the command's
                 ws="none",  # no face has a WebSocket route
                 log_config=None,
@@ -54,6 +69,7 @@ class Server(uvicorn.Server):
             )
         )
         self._engine = engine
+        self._connections = limits.connections
         self._ready = ready
         self._hurry = asyncio.Event()
 
@@ -76,6 +92,7 @@ class Server(uvicorn.Server):
         # long that the slowest commits take 94 ms; at 1 ms they take 6, at no cost that could be measured.
         sys.setswitchinterval(0.001)
         gc.freeze()  # what was imported stays: looking at it again and again took 5 % of a run's CPU
+        _allow_files(self._connections + _OTHER_FILES)
         await super().startup(sockets)
         self._ready()
 

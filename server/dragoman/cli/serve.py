@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from dragoman.agents.loader import load_agents
 from dragoman.app import build_app
 from dragoman.cli.errors import CommandError
+from dragoman.cli.http_protocol import Limits
 from dragoman.cli.http_server import Server, loop_factory
 from dragoman.settings import Flags, Settings, find
 from dragoman.telemetry import configure_logging
@@ -73,7 +74,9 @@ async def _serve(app: Starlette, settings: Settings, listener: socket.socket, ag
 
     async with app.router.lifespan_context(app):
         app.state.ledger.set_url(settings.server.local_url)
-        await Server(app, app.state.engine, ready, BACKLOG).serve(sockets=[listener])
+        server = settings.server
+        limits = Limits(server.head_limit, server.request_timeout, server.connection_limit)
+        await Server(app, app.state.engine, ready, BACKLOG, limits).serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

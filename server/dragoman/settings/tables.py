@@ -45,15 +45,19 @@ class _Table(BaseModel):
 class ServerTable(_Table):
     """``[server]``: where it listens and what it lets in.
 
-    ``public_url`` is the address that others reach it by, where that is not ``http://host:port``. ``body_limit``
-    is in bytes. ``allowed_hosts`` and ``allowed_origins`` (``https://app.example``) are let in beside this
-    machine's own names.
+    ``public_url`` is the address that others reach it by, where that is not ``http://host:port``. ``body_limit`` and
+    ``head_limit`` are in bytes; ``request_timeout`` is how many seconds a request may take to arrive as a whole, and
+    ``connection_limit`` how many connections may be open. ``allowed_hosts`` and ``allowed_origins``
+    (``https://app.example``) are let in beside this machine's own names.
     """
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Strict(), Field(ge=0, le=65535)] = 8000
     public_url: str = ""
     body_limit: Count = 4_194_304
+    head_limit: Annotated[Count, Field(ge=1024)] = 65_536
+    request_timeout: Seconds = 60.0
+    connection_limit: Count = 4096
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
 
