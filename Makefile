@@ -4,12 +4,13 @@ BIN := .venv/bin
 STAMP := .venv/.stamp
 CHAOS_KILLS ?= 100
 PYTEST_ARGS ?=
+CONFORMANCE_ARGS ?=
 
-.PHONY: help demo serve test interop lint bench chaos lock clean
+.PHONY: help demo serve test interop conformance-mcp lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z.]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## One run over three protocols, through a kill -9
 	$(BIN)/dragoman demo
@@ -22,6 +23,9 @@ test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
 
 interop: $(STAMP) ## Clients from npm, unmodified, against a server (needs npm and its registry)
 	$(BIN)/pytest -m node $(PYTEST_ARGS)
+
+conformance-mcp: $(STAMP) ## The official MCP conformance suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS)
+	$(BIN)/python -m conformance.mcp_suite $(CONFORMANCE_ARGS)
 
 lint: $(STAMP) ## ruff, mypy, pyright, import-linter
 	$(BIN)/ruff check .
@@ -53,5 +57,5 @@ lock: | $(BIN)/uv ## Remake requirements.lock from pyproject.toml (LOCK_ARGS=--u
 		--generate-hashes --no-header --no-emit-index-url --quiet $(LOCK_ARGS) -o requirements.lock
 
 clean: ## Remove the environment, caches and builds
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache build dist
-	find server protocols sandbox memory tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .conformance build dist
+	find server protocols sandbox memory tests conformance -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,76 @@
+"""A real ``dragoman serve`` on a free loopback port, for a suite to talk to; ended by its process id, always.
+
+Not a test double and not in this process: the suite meets what a user starts.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Served", "ServerFailed", "serve"]
+
+START_TIMEOUT: Final = 60.0
+STOP_TIMEOUT: Final = 20.0
+_MCP: Final = re.compile(r"^\s*MCP\s+(http://\S+)$", re.MULTILINE)
+
+
+class ServerFailed(Exception):
+    """The server did not start, or did not live as long as it was needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server at work: where its MCP endpoint is."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def check(self) -> None:
+        """Raises ``ServerFailed`` if the server has ended."""
+        if self.process.poll() is not None:
+            raise ServerFailed(f"The server ended with {self.process.returncode}:\n{_tail(self.log)}")
+
+
+@contextmanager
+def serve(target: Path, folder: Path) -> Generator[Served]:
+    """Serve ``target`` (a file of agents or a ``dragoman.toml``) with its ledger and its log in ``folder``.
+
+    Raises ``ServerFailed`` with the end of its log when it does not come up.
+    """
+    log = folder / "server.log"
+    command = [sys.executable, "-m", "dragoman.cli", "serve", str(target)]
+    command += ["--port", "0", "--storage", str(folder / "ledger.db"), "--log-level", "warning"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+    try:
+        yield Served(_url(process, log), process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _url(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Where the banner says that MCP is."""
+    until = time.monotonic() + START_TIMEOUT
+    while process.poll() is None and time.monotonic() < until:
+        if found := _MCP.search(log.read_text(errors="replace")):
+            return found[1]
+        time.sleep(0.05)
+    raise ServerFailed(f"The server did not come up:\n{_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-4000:]
