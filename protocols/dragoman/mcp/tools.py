@@ -130,7 +130,7 @@ class Tools:
         view = await self._engine.view(call.principal, run.id)
         if view.run.ended:
             return self.result(view, call.version)
-        if call.tasks:
+        if call.tasks and not self._only_the_handle_answers(call, view):
             message = project.status_message(view)
             return {"resultType": "task", **project.task(view.run, self._settings.poll_interval_ms, message)}
         if view.run.status is RunStatus.WAITING and call.modern and call.elicits:
@@ -138,6 +138,10 @@ class Tools:
             if asked:
                 return mrtr.input_required(call, self._sealer, run.id, asked, self._settings.state_ttl, problems)
         return project.handle_result(view, call.version, self._settings.companions)
+
+    def _only_the_handle_answers(self, call: Call, view: RunView) -> bool:
+        # A task asks by elicitation: a client without it would poll a task that waits and never be asked.
+        return view.run.status is RunStatus.WAITING and not call.elicits and self._settings.companions
 
     def result(self, view: RunView, version: str) -> dict[str, Json]:
         """The CallToolResult of a run that has ended."""

@@ -56,7 +56,7 @@ async def test_a_call_that_takes_longer_is_a_task_that_is_there_before_the_answe
 
 async def test_a_task_lives_through_its_questions_each_under_a_key_of_its_own(in_process: Start, schemas: Any) -> None:
     async with in_process() as client:
-        task_id = (await client.call("ship", {"order_id": "A"}, tasks=True))["taskId"]
+        task_id = (await client.call("ship", {"order_id": "A"}, tasks=True, elicits=True))["taskId"]
         first = await _get(client, task_id)
         address = {"address": {"action": "accept", "content": {"street": "Main", "speed": "slow"}}}
         stray: dict[str, Any] = {"stray": {"action": "accept", "content": {}}}
@@ -81,16 +81,31 @@ async def test_a_client_without_elicitation_sees_that_input_is_required_and_no_r
     in_process: Start,
 ) -> None:
     async with in_process() as client:
-        task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
+        task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
         seen = await _get(client, task_id, elicits=False)
     assert seen["status"] == "input_required"
     assert seen["inputRequests"] == {}
     assert "Refund 500" in seen["statusMessage"]
 
 
+async def test_a_call_that_waits_is_answered_with_the_handle_to_a_client_with_tasks_that_cannot_be_asked(
+    in_process: Start,
+) -> None:
+    async with in_process() as client:
+        handle = await client.call("refund", REFUND, tasks=True)
+        answer = {"run_id": handle["structuredContent"]["run_id"], "answer": "approve"}
+        done = await client.call("run_answer", answer, tasks=True)
+    async with in_process(companions=False) as client:
+        without_companions = await client.call("refund", REFUND, tasks=True)
+    assert handle["resultType"] == "complete"
+    assert handle["structuredContent"]["status"] == "waiting"
+    assert done["structuredContent"]["output"] == "refunded 500"
+    assert without_companions["resultType"] == "task"
+
+
 async def test_an_answer_that_does_not_fit_is_refused_and_its_question_stays_open(in_process: Start) -> None:
     async with in_process() as client:
-        task_id = (await client.call("ship", {"order_id": "A"}, tasks=True))["taskId"]
+        task_id = (await client.call("ship", {"order_id": "A"}, tasks=True, elicits=True))["taskId"]
         wrong = {"address": {"action": "accept", "content": {"street": "Main", "speed": "warp"}}}
         response = await client.modern("tasks/update", {"taskId": task_id, "inputResponses": wrong}, tasks=True)
         after = await _get(client, task_id)
@@ -104,7 +119,7 @@ async def test_answering_what_was_answered_elsewhere_is_acknowledged_and_changes
     in_process: Start, action: str
 ) -> None:
     async with in_process() as client:
-        task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
+        task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
         await client.engine.answer(CALLER, task_id, {"input": "reject"})
         await client.engine.wait(CALLER, task_id, 10)
         late = {"input": {"action": action, "content": {"answer": "approve"}}}
@@ -149,7 +164,7 @@ async def test_a_run_of_another_protocol_is_a_task_by_its_id(in_process: Start) 
 
 async def test_a_task_is_polled_after_a_restart(in_process: Start) -> None:
     async with in_process() as client:
-        task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
+        task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
     async with in_process() as client:
         seen = await _get(client, task_id)
         responses = {"input": {"action": "accept", "content": {"answer": "approve"}}}
@@ -180,7 +195,7 @@ async def test_a_task_needs_the_capability_and_an_id_that_is_the_callers(in_proc
 @pytest.mark.parametrize("responses", [None, [], "yes", {"input": "yes"}, {"input": {"action": "maybe"}}])
 async def test_responses_that_are_none_are_refused(in_process: Start, responses: Any) -> None:
     async with in_process() as client:
-        task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
+        task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
         params = {"taskId": task_id, "inputResponses": responses}
         response = await client.modern("tasks/update", params, tasks=True)
     assert response["error"]["code"] == -32602
@@ -188,7 +203,7 @@ async def test_responses_that_are_none_are_refused(in_process: Start, responses:
 
 async def test_two_answers_at_once_count_once(in_process: Start) -> None:
     async with in_process() as client:
-        task_id = (await client.call("refund", REFUND, tasks=True))["taskId"]
+        task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
 
         async def update(answer: str) -> Any:
             responses = {"input": {"action": "accept", "content": {"answer": answer}}}
