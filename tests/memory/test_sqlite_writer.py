@@ -14,6 +14,7 @@ from dragoman.memory.ledger import Batch, NewArtifact, NewEvent, RunFilter
 from dragoman.memory.model import RunStatus
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.connection import connect_writer
+from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.sqlite.writer import Writer
 
@@ -73,6 +74,32 @@ async def test_a_verb_that_raises_leaves_no_trace_and_harms_no_other_of_its_batc
     assert [r for r in results if isinstance(r, int)] == [n for n in range(40) if n % 5]
     assert [str(r) for r in results if isinstance(r, Conflict)] == [f"not {n}" for n in range(0, 40, 5)]
     assert await writer.run(numbers) == [n for n in range(40) if n % 5]
+
+
+async def test_rows_that_wait_are_seen_by_the_next_statement_and_end_with_a_roll_back(writer: Writer) -> None:
+    rows = RowsLater("INSERT INTO numbers VALUES (?)")
+
+    def later(tx: Tx, numbers: list[int], look: bool) -> int:
+        tx.later(rows, numbers)
+        return tx.execute("SELECT count(*) FROM numbers").fetchone()[0] if look else -1
+
+    assert await writer.run(later, list(range(100)), True) == 100
+    await asyncio.gather(*(writer.run(later, [n], False) for n in range(200, 203)))
+    with pytest.raises(Conflict):
+        await writer.run(later, [500, 500], False)
+    told = await asyncio.gather(*(writer.run(later, [n], False) for n in (300, 200, 301)), return_exceptions=True)
+    assert [type(t) for t in told] == [int, Conflict, int]
+    nothing: list[int] = []
+    assert await writer.run(later, nothing, True) == 105
+
+
+async def test_a_step_that_is_final_already_harms_no_other_of_its_batch(ledger: SqliteLedger) -> None:
+    leases = [(await start(ledger))[1] for _ in range(5)]
+    await finish_step(ledger, leases[2], "pay", 1)
+    told = await asyncio.gather(*(finish_step(ledger, lease, "pay", 2) for lease in leases), return_exceptions=True)
+    assert [isinstance(t, Conflict) for t in told] == [False, False, True, False, False]
+    results = [(await ledger.journal(TENANT, lease.run_id))["pay"].result for lease in leases]
+    assert results == [2, 2, 1, 2, 2]
 
 
 async def test_a_verb_that_raises_alone_leaves_no_trace(writer: Writer) -> None:

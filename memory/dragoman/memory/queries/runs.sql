@@ -34,22 +34,25 @@ SELECT {run_state} FROM runs
 WHERE tenant = ? AND id = ? AND status = 'running' AND attempt = ? AND lease_owner = ?;
 
 -- :name insert_ended_run
--- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
+-- ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
 -- idempotency_key, emitted, metadata, input, message, output, failure
 INSERT INTO runs (
-    tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
+    ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
     idempotency_key, emitted, metadata, input, message, output, failure, attempt, first_seq, base_checkpoint,
     interrupts, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, '', 0, 0, 0);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, '', 0, 0, 0);
+
+-- :name last_run_ordinal
+SELECT coalesce(max(ordinal), 0) FROM runs;
 
 -- :name insert_run
--- tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
+-- ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
 -- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata, input, message
 INSERT INTO runs (
-    tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
+    ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
     parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
     input, message, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id

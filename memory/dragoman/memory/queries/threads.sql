@@ -1,9 +1,9 @@
 -- Threads and their checkpoints. A thread's values are those of its newest checkpoint.
 
 -- :name insert_thread
--- tenant, id, ordinal, status, now, checkpoint, metadata
+-- tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata
 INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata)
-VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :name last_seq
 (SELECT coalesce(max(seq), 0) FROM events AS e WHERE e.tenant = t.tenant AND e.thread_id = t.id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import Conflict, LeaseLost
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Batch, Change, Committed, Lease, NewArtifact, NewStep
 from dragoman.memory.model import Json, Run, RunStatus, StepStatus, check_transition
+from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
 from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue, store
@@ -20,10 +22,17 @@ __all__ = ["commit", "save_values"]
 _UNDER_LEASE = SQL["run_under_lease"]
 _NOTE_PROGRESS = SQL["note_progress"]
 _STARTED_STEP = SQL["insert_started_step"]
-_FINAL_STEP = SQL["insert_final_step"]
 _REPLACE_ARTIFACT = SQL["replace_artifact"]
 _INSERT_ARTIFACT = SQL["insert_artifact"]
 _STATUSES = SQL["interrupt_statuses_of_run"]
+
+
+def _final_already(rows: Sequence[Any]) -> Conflict:
+    keys = ", ".join(repr(key) for key in rows[2::10])
+    return Conflict(f"A step is final already: {keys}.")
+
+
+_FINAL_STEP = RowsLater(SQL["insert_final_step"], _final_already)
 
 
 def commit(tx: Tx, lease: Lease, batch: Batch) -> Committed:
@@ -104,10 +113,12 @@ def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, n
 def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], checkpoint: int, now: int) -> None:
     for step in steps:
         if step.status is StepStatus.STARTED:
-            cursor = tx.execute(_STARTED_STEP, (row.tenant, row.id, step.key, step.digest, now, dumps(step.result)))
+            started = (row.tenant, row.id, step.key, step.digest, now, dumps(step.result))
+            if tx.execute(_STARTED_STEP, started).rowcount != 1:
+                raise Conflict(f"The step {step.key!r} is final already.")
         else:
             row.steps += 1
-            cursor = tx.execute(
+            tx.later(
                 _FINAL_STEP,
                 (
                     row.tenant,
@@ -123,8 +134,6 @@ def _journal(tx: Tx, row: RunRow, log: ThreadLog, steps: Sequence[NewStep], chec
                 ),
             )
             _add_step_event(row, log, step)
-        if cursor.rowcount != 1:
-            raise Conflict(f"The step {step.key!r} is final already.")
 
 
 def _add_step_event(row: RunRow, log: ThreadLog, step: NewStep) -> None:

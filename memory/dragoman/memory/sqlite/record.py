@@ -7,6 +7,7 @@ from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Batch, Submission, Submitted
 from dragoman.memory.model import TERMINAL, RunStatus, ThreadStatus
 from dragoman.memory.sqlite.commit import save_values
+from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import RunRow, run_of
 from dragoman.memory.sqlite.submit import add_opening, new_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
@@ -17,7 +18,7 @@ from dragoman.memory.statements import SQL
 __all__ = ["record"]
 
 _BY_KEY = SQL["run_by_idempotency_key"]
-_INSERT = SQL["insert_ended_run"]
+_INSERT = RowsLater(SQL["insert_ended_run"])
 
 
 def record(tx: Tx, s: Submission, batch: Batch, began: int) -> Submitted:
@@ -45,9 +46,11 @@ def record(tx: Tx, s: Submission, batch: Batch, began: int) -> Submitted:
 
 
 def _insert(tx: Tx, row: RunRow, idempotency_key: str | None) -> None:
-    cursor = tx.execute(
+    row.ordinal = tx.next_run_ordinal()
+    tx.later(
         _INSERT,
         (
+            row.ordinal,
             row.tenant,
             row.id,
             row.thread_id,
@@ -68,4 +71,3 @@ def _insert(tx: Tx, row: RunRow, idempotency_key: str | None) -> None:
             row.failure,
         ),
     )
-    row.ordinal = cursor.lastrowid or 0

@@ -126,9 +126,11 @@ def insert_run(
 ) -> None:
     """Insert a run and give the row its ordinal."""
     until = lease_until if worker is not None else None
-    cursor = tx.execute(
+    row.ordinal = tx.next_run_ordinal()
+    tx.execute(
         _INSERT_RUN,
         (
+            row.ordinal,
             row.tenant,
             row.id,
             row.thread_id,
@@ -153,6 +155,5 @@ def insert_run(
             row.message,
         ),
     )
-    row.ordinal = cursor.lastrowid or 0
     if worker is not None:
         tx.running[row.tenant, row.id] = worker, row

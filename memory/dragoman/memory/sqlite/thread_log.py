@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
+from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import dump_mapping, make_event
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
@@ -19,13 +20,10 @@ from dragoman.memory.statements import SQL
 __all__ = ["ThreadLog", "merged"]
 
 _HEAD = SQL["thread_head"]
-_INSERT = SQL["insert_thread"]
+_INSERT = RowsLater(SQL["insert_thread"])
 _MOVE = SQL["move_thread"]
-_INSERT_EVENT = SQL["insert_event"]
-_ONE_ROW = _INSERT_EVENT[_INSERT_EVENT.rindex("(") :]
-# Several rows in one statement cost two thirds of as many statements.
-_INSERT_EVENTS = [", ".join([_INSERT_EVENT] + [_ONE_ROW] * more) for more in range(8)]
-_INSERT_CHECKPOINT = SQL["insert_checkpoint"]
+_INSERT_EVENT = RowsLater(SQL["insert_event"])
+_INSERT_CHECKPOINT = RowsLater(SQL["insert_checkpoint"])
 _CONTENT = SQL["checkpoint_content"]
 _OTHERS = SQL["other_active_statuses"]
 _LAST_ENDED = SQL["last_ended_status"]
@@ -87,7 +85,7 @@ class ThreadLog:
         """Make a checkpoint of these values, the thread's next."""
         self.checkpoint += 1
         content = dump_mapping(values) if values else _EMPTY
-        self._tx.execute(_INSERT_CHECKPOINT, (self.tenant, self.id, self.checkpoint, run_id, step, now, content))
+        self._tx.later(_INSERT_CHECKPOINT, (self.tenant, self.id, self.checkpoint, run_id, step, now, content))
 
     def settle_status(self, run_status: str, ordinal: int) -> None:
         """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored."""
@@ -113,7 +111,7 @@ class ThreadLog:
         tx, status = self._tx, str(self.status)
         if insert is not None:
             metadata, ordinal = dump_mapping(insert), tx.next_ordinal(now)
-            tx.execute(_INSERT, (self.tenant, self.id, ordinal, status, now, self.checkpoint, metadata))
+            tx.later(_INSERT, (self.tenant, self.id, ordinal, status, now, now, self.checkpoint, metadata))
         elif self._stored != (self.checkpoint, self.status):
             tx.execute(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))
         tx.remember_head(self.tenant, self.id, (self.last_seq, self.checkpoint, status))
@@ -129,10 +127,8 @@ class ThreadLog:
             values += (tenant, thread, seq, run_id, type_, now, data)
             # Read back from what is written, so that what is shown live is what a replay will show.
             events.append(make_event(thread, run_id, seq, type_, orjson.loads(data), now))
-        most = 7 * len(_INSERT_EVENTS)
-        for start in range(0, len(values), most):
-            some = values[start : start + most]
-            self._tx.execute(_INSERT_EVENTS[len(some) // 7 - 1], some)
+        if values:
+            self._tx.later(_INSERT_EVENT, values)
         self.last_seq = seq
         return tuple(events)
 

@@ -3,17 +3,24 @@
 ``running`` holds the rows of running runs and ``heads`` the heads of threads as they are stored, so that a step needs
 no reads. They are true because there is one writer: a verb that changes a row changes or drops what is remembered of
 it, and all is forgotten when anything is rolled back.
+
+Rows given to ``later`` are written before the next statement of any verb, or at the end of the batch.
 """
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from typing import Any
 
+from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.pace import Pace
 from dragoman.memory.sqlite.rows import RunRow
+from dragoman.memory.statements import SQL
 
 __all__ = ["Tx"]
 
+_LAST_RUN = SQL["last_run_ordinal"]
 # Threads that are not written any more, of parked runs for example, must not add up.
 _MOST_HEADS = 2048
 
@@ -21,14 +28,43 @@ _MOST_HEADS = 2048
 class Tx:
     """Handed to each verb, by the writer's thread alone."""
 
-    __slots__ = ("_ordinal", "execute", "heads", "pace", "running")
+    __slots__ = ("_execute", "_later", "_ordinal", "_run_ordinal", "heads", "pace", "running")
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        self.execute = db.execute
+        self._execute = db.execute
+        self._later: dict[RowsLater, list[Any]] = {}
+        self._run_ordinal: int | None = None
         self.pace = Pace()
         self.running: dict[tuple[str, str], tuple[str, RunRow]] = {}
         self.heads: dict[tuple[str, str], tuple[int, int, str]] = {}
         self._ordinal = 0
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Run a statement, after the rows that wait."""
+        if self._later:
+            self.write()
+        return self._execute(sql, parameters)
+
+    def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Insert a row, or several, by the end of the batch."""
+        waiting = self._later.get(rows)
+        if waiting is None:
+            self._later[rows] = [*values]
+        else:
+            waiting += values
+
+    def write(self) -> None:
+        """Write the rows that wait. Raises what refuses one of them, which the caller rolls back."""
+        later, self._later = self._later, {}
+        for rows, values in later.items():
+            rows.write(self._execute, values)
+
+    def next_run_ordinal(self) -> int:
+        """The ordinal of a run that is inserted next, with it."""
+        if self._run_ordinal is None:
+            (self._run_ordinal,) = self.execute(_LAST_RUN).fetchone()
+        ordinal = self._run_ordinal = int(self._run_ordinal or 0) + 1
+        return ordinal
 
     def next_ordinal(self, now: int) -> int:
         """The time, made strictly increasing: what orders rows that are made within a microsecond."""
@@ -45,3 +81,5 @@ class Tx:
         """Something was rolled back: what is remembered may never have been."""
         self.running.clear()
         self.heads.clear()
+        self._later.clear()
+        self._run_ordinal = None

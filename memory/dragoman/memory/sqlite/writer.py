@@ -141,7 +141,9 @@ class Writer:
     def _write_all(self, batch: list[_Job]) -> list[_Outcome]:
         """Verbs seldom raise: all are run without savepoints first, and again with them once one has."""
         try:
-            return [(future, verb(self._tx, *args), None) for verb, args, _, future in batch]
+            outcomes: list[_Outcome] = [(future, verb(self._tx, *args), None) for verb, args, _, future in batch]
+            self._tx.write()
+            return outcomes
         except Exception:
             self._roll_back()
             self._db.execute("BEGIN IMMEDIATE")
@@ -151,7 +153,9 @@ class Writer:
         """A job that has the transaction for itself: it is rolled back as a whole."""
         verb, args, _, future = job
         try:
-            return future, verb(self._tx, *args), None
+            value = verb(self._tx, *args)
+            self._tx.write()
+            return future, value, None
         except Exception as error:
             self._roll_back()
             return future, None, translated(error)
@@ -162,6 +166,7 @@ class Writer:
         execute("SAVEPOINT job")
         try:
             value = verb(self._tx, *args)
+            self._tx.write()
         except Exception as error:
             if not self._db.in_transaction:  # SQLite itself rolled all back: the disk is full
                 raise
