@@ -12,6 +12,7 @@ import uvicorn
 from echo_agents import echo, park, steps, stream
 
 from dragoman.app import build_app
+from dragoman.cli.http_protocol import Limits, bounded
 from dragoman.settings import load
 
 Loop = Literal["asyncio", "uvloop"]
@@ -26,7 +27,7 @@ if __name__ == "__main__":
         app,
         port=int(port),
         loop=cast(Loop, loop),
-        http=cast(Http, http),
+        http=bounded(Limits()) if http == "httptools" else cast(Http, http),  # as the server has it
         log_level="error",
         access_log=False,
         server_header=False,

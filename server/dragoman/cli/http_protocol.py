@@ -157,10 +157,6 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline = self.loop.call_later(_LINGER, self.transport.close)
 
     # -- the parser's callbacks ---------------------------------------------------------------------------------------
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if "method" not in self.scope:  # else it is a trailer
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         # The head came in one read, as it almost always does, which was no larger than a head may be: nothing to count.
         if (self._read > self.limits.head or self.scope is self._begun) and self._head_size() > self.limits.head:
@@ -168,6 +164,7 @@ class BoundedHttp(HttpToolsProtocol):
         parser: Any = self.parser
         if not parser.should_upgrade() or (method := parser.get_method()) == b"CONNECT":
             super().on_headers_complete()
+            self.headers = []  # the scope keeps those of the head
             return
         kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         version = parser.get_http_version().encode()

@@ -176,16 +176,17 @@ LONG = b"X-Long: " + b"x" * 20_000
 MANY = b"".join(b"X-%d: 1\r\n" % n for n in range(2_000))
 
 
-@pytest.mark.parametrize("piece", [512, 100_000])
+@pytest.mark.parametrize("piece", [512, 3_000, 100_000])
 @pytest.mark.parametrize(
     "whole",
     [
         LINE + LONG + b"\r\n\r\n",
         LINE + MANY + b"\r\n",
+        LINE + b"X-Long: " + b"x" * 4_096 + b"\r\n\r\n",
         b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
         LINE + H2C + LONG + b"\r\n\r\n",
     ],
-    ids=["one", "many", "path", "upgrade"],
+    ids=["one", "many", "just", "path", "upgrade"],
 )
 async def test_a_head_that_is_too_large_is_refused_however_it_comes(whole: bytes, piece: int) -> None:
     async with served() as server:
