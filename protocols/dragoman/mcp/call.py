@@ -6,7 +6,7 @@ reading what the client declared.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -15,18 +15,30 @@ from dragoman.mcp.jsonrpc import Id, Request
 from dragoman.mcp.objects import is_object
 from dragoman.memory.model import Json, Principal
 
-__all__ = ["SILENT", "TASKS", "Call", "Channel", "Peer", "Session", "Silent"]
+__all__ = ["CAPABILITY", "SILENT", "TASKS", "Call", "Channel", "Peer", "Session", "Silent", "may_ask"]
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
+CAPABILITY: Final[Mapping[str, str]] = {
+    "elicitation/create": "elicitation",
+    "sampling/createMessage": "sampling",
+    "roots/list": "roots",
+}
+"""Request of ours → the client's capability that it needs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What ``initialize`` settled with an older client. ``id`` is unique to it."""
+    """What ``initialize`` settled with an older client: the version, and what the client can be asked. ``id`` is unique
+    to it."""
 
     version: str
-    elicits: bool
+    capabilities: Mapping[str, Json] = field(default_factory=dict[str, Json])
     id: str = ""
+
+    @property
+    def elicits(self) -> bool:
+        """Whether the client takes questions as forms."""
+        return may_ask("elicitation/create", self.capabilities, self.version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +94,9 @@ SILENT: Final = Silent()
 class Call:
     """One request at work.
 
-    ``run_id`` is set once a run was accepted for it; ``withdrawn`` once the client took it back. ``session`` is set
-    by ``initialize``.
+    ``capabilities`` are the request's own in the modern era, its session's in the older one. ``run_id`` is set once a
+    run was accepted for it, ``stop`` while something is at work that ends with the request; ``withdrawn`` once the
+    client took it back. ``session`` is set by ``initialize``.
     """
 
     principal: Principal
@@ -95,6 +108,7 @@ class Call:
     channel: Channel
     session: Session | None = None
     run_id: str | None = None
+    stop: Callable[[], None] | None = None
     withdrawn: bool = False
     params: Mapping[str, Json] = field(init=False)
 
@@ -115,9 +129,16 @@ class Call:
     @property
     def elicits(self) -> bool:
         """Whether the client takes questions as forms."""
-        if not self.modern:
-            return self.session is not None and self.session.elicits
-        return form_elicitation(self.capabilities)
+        return self.may_ask("elicitation/create")
+
+    @property
+    def askable(self) -> bool:
+        """Whether the client can be asked anything at all."""
+        return any(self.may_ask(method) for method in CAPABILITY)
+
+    def may_ask(self, method: str) -> bool:
+        """Whether the client declared that it takes this request of ours."""
+        return may_ask(method, self.capabilities, self.version)
 
     @property
     def progress_token(self) -> str | int | None:
@@ -126,7 +147,10 @@ class Call:
         return token if isinstance(token, str | int) and not isinstance(token, bool) else None
 
 
-def form_elicitation(capabilities: Mapping[str, Json]) -> bool:
-    """Whether capabilities hold form elicitation; an empty object means it (elicitation, "Capabilities")."""
-    declared: Any = capabilities.get("elicitation")
-    return is_object(declared) and (not declared or "form" in declared)
+def may_ask(method: str, capabilities: Mapping[str, Json], version: str) -> bool:
+    """Whether a client with these capabilities takes a request; an empty ``elicitation`` means forms (elicitation,
+    "Capabilities")."""
+    declared: Any = capabilities.get(CAPABILITY[method])
+    if method != "elicitation/create":
+        return is_object(declared)
+    return eras.has("elicitation", version) and is_object(declared) and (not declared or "form" in declared)

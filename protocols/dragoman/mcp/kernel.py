@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp import eras, params
-from dragoman.mcp.call import TASKS, Call, Channel, Peer, Session, form_elicitation
+from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
 from dragoman.mcp.elicitation import Desk
 from dragoman.mcp.errors import (
     INTERNAL,
@@ -131,6 +131,8 @@ class Kernel:
         if call is None or call.request.method == "initialize":
             return
         call.withdrawn = True
+        if call.stop is not None:
+            call.stop()
         if call.run_id is not None:
             await cancel_quietly(self._engine, call.principal, call.run_id, "the request was cancelled")
 
@@ -159,8 +161,8 @@ class Kernel:
         """``initialize``: the version asked for if it is an older one, else the newest older one."""
         asked = params.text(call, "protocolVersion")
         version = asked if asked in eras.OLDER else eras.LATEST_OLDER
-        elicits = eras.has("elicitation", version) and form_elicitation(params.an_object(call, "capabilities"))
-        call.session = Session(version, elicits)
+        declared = params.an_object(call, "capabilities")
+        call.session = Session(version, {name: declared[name] for name in CAPABILITY.values() if name in declared})
         result: dict[str, Json] = {
             "protocolVersion": version,
             "capabilities": {"tools": {}, "resources": {}, "logging": {}},
@@ -189,8 +191,10 @@ class Kernel:
         elif not is_object(meta):
             raise ProtocolError(INVALID_PARAMS, '"_meta" must be an object.')
         if VERSION not in meta:
-            version = peer.session.version if peer.session is not None else peer.version
-            return Call(peer.principal, request, version, False, meta, {}, channel, peer.session)
+            session = peer.session
+            if session is None:
+                return Call(peer.principal, request, peer.version, False, meta, {}, channel)
+            return Call(peer.principal, request, session.version, False, meta, session.capabilities, channel, session)
         version, capabilities = meta[VERSION], meta.get(CAPABILITIES)
         if not isinstance(version, str):
             raise ProtocolError(INVALID_PARAMS, f'_meta["{VERSION}"] must be a string.')

@@ -32,7 +32,7 @@ class Sessions:
 
     def seal(self, principal: Principal, session: Session) -> str:
         """The id of a new session."""
-        payload = {"v": session.version, "e": session.elicits, "id": secrets.token_hex(8)}
+        payload = {"v": session.version, "c": dict(session.capabilities), "id": secrets.token_hex(8)}
         return self._sealer.seal(_PURPOSE, principal, payload, self._ttl)
 
     def find(self, principal: Principal, token: str) -> Session | None:
@@ -43,7 +43,7 @@ class Sessions:
             return None
         if payload["id"] in self._ended or payload["v"] not in eras.OLDER:
             return None
-        return Session(payload["v"], payload["e"], payload["id"])
+        return Session(payload["v"], payload["c"], payload["id"])
 
     def end(self, session: Session) -> None:
         """The client is done with it."""

@@ -155,7 +155,7 @@ class InProcess:
 
     @staticmethod
     def peer(version: str = "2025-11-25", elicits: bool = False) -> Peer:
-        return Peer(CALLER, Session(version, elicits, "s"), withdraws="s")
+        return Peer(CALLER, Session(version, {"elicitation": {}} if elicits else {}, "s"), withdraws="s")
 
     async def send(
         self, peer: Peer, method: str, params: Mapping[str, Any], channel: Recorded | None, id: int | None = None

@@ -289,7 +289,7 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
 
 def test_a_session_is_known_to_any_server_with_the_key_until_it_lapses_or_ends() -> None:
     opened = Sessions(Sealer(b"k" * 32), 60)
-    token = opened.seal(CALLER, Session("2025-06-18", True))
+    token = opened.seal(CALLER, Session("2025-06-18", {"elicitation": {}}))
     assert token.isascii()
     found = Sessions(Sealer(b"k" * 32), 60).find(CALLER, token)
     assert found is not None
@@ -299,7 +299,7 @@ def test_a_session_is_known_to_any_server_with_the_key_until_it_lapses_or_ends()
     opened.end(found)
     assert opened.find(CALLER, token) is None
     lapsed = Sessions(Sealer(b"k" * 32), -1)
-    assert lapsed.find(CALLER, lapsed.seal(CALLER, Session("2025-06-18", True))) is None
+    assert lapsed.find(CALLER, lapsed.seal(CALLER, Session("2025-06-18", {"elicitation": {}}))) is None
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
