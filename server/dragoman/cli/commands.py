@@ -52,6 +52,8 @@ class ClientName(StrEnum):
     CLAUDE_CODE = "claude-code"
     CURSOR = "cursor"
     VSCODE = "vscode"
+    GOOSE = "goose"
+    WINDSURF = "windsurf"
 
 
 Target = Annotated[
@@ -200,6 +202,54 @@ def connect(
     from dragoman.cli.connect import connect
 
     connect(client.value, url, stdio, name, with_key=with_key)
+
+
+@app.command()
+def bundle(
+    target: Target = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file.", show_default="NAME.mcpb")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What the host calls it.", show_default="of pyproject.toml, or the folder's")
+    ] = None,
+    version: Annotated[str | None, typer.Option(help="Its version, as 1.2.3.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it does, in a line.")] = None,
+    author: Annotated[str | None, typer.Option(help="Who made it.")] = None,
+    homepage: Annotated[str | None, typer.Option(help="A web page about it.")] = None,
+    requires: Annotated[
+        list[str] | None, typer.Option("--with", help="A package that the agents need; may be given again.")
+    ] = None,
+    env: Annotated[
+        list[str] | None,
+        typer.Option(help="A secret that the agents read from the environment: the host asks for it; again for more."),
+    ] = None,
+) -> None:
+    """Make an .mcpb file of agents, which Claude Desktop and other hosts install."""
+    from dragoman.cli.about import Given
+    from dragoman.cli.bundle import bundle
+
+    bundle(target, out, Given(name, version, description, author, homepage, tuple(requires or ())), env or [])
+
+
+@app.command("server-json")
+def server_json(
+    name: Annotated[str, typer.Option(help="Its name in the MCP registry, as io.github.ada/desk.")],
+    target: Target = None,
+    url: Annotated[
+        str | None, typer.Option(help="The running server's public address.", show_default="[server] public_url")
+    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="A file made by `dragoman bundle`.")] = None,
+    bundle_url: Annotated[str | None, typer.Option(help="Where others download that file.")] = None,
+    version: Annotated[str | None, typer.Option(help="Its version, as 1.2.3.")] = None,
+    description: Annotated[str | None, typer.Option(help="What it does, in at most 100 characters.")] = None,
+    homepage: Annotated[str | None, typer.Option(help="A web page about it.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The file.", show_default="print it")] = None,
+) -> None:
+    """Make the server.json that the MCP registry takes."""
+    from dragoman.cli.about import Given
+    from dragoman.cli.server_json import Places, server_json
+
+    given = Given(version=version, description=description, homepage=homepage)
+    server_json(target, name, Places(url, bundle, bundle_url), given, out)
 
 
 @app.command()
