@@ -209,3 +209,19 @@ async def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
         assert sum(event.type == "text.delta" for event in events) >= acknowledged
     assert len(said) >= 40 + 333 + 700
     await ledger.close()
+
+
+async def test_expired_facts_are_swept_out_of_the_file_in_small_batches(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    ledger = SqliteLedger(path)
+    await ledger.open()
+    for n in range(450):
+        await ledger.remember(TENANT, "session", str(n), n, -1.0)
+    await ledger.remember(TENANT, "session", "kept", 1, 60.0)
+    left: list[int] = []
+    for _ in range(3):
+        await ledger.sweep(3)
+        with closing(sqlite3.connect(path)) as db:
+            left.append(db.execute("SELECT count(*) FROM facts").fetchone()[0])
+    assert left == [251, 51, 1]
+    await ledger.close()

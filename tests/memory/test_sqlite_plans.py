@@ -78,6 +78,8 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("threads_needing_attention", "threads_attention (tenant=? AND status=?)"),
         ("events_of_thread", "PRIMARY KEY (tenant=? AND thread_id=? AND seq>?)"),
         ("items_under", "PRIMARY KEY (tenant=? AND namespace>? AND namespace<?)"),
+        ("drop_expired_facts", "facts_expiring (expires_at<?)"),
+        ("drop_expired_facts", "PRIMARY KEY (tenant=? AND kind=? AND key=?)"),
         ("next_due", "runs_queued (wake_at>?)"),
     ],
 )
@@ -91,7 +93,7 @@ def test_migrations_are_applied_once(tmp_path: Path) -> None:
         applied = connection.execute("SELECT number, name, at FROM migrations").fetchall()
         migrate(connection)
         assert connection.execute("SELECT number, name, at FROM migrations").fetchall() == applied
-        assert [(number, name) for number, name, _ in applied] == [(1, "0001_initial")]
+        assert [(number, name) for number, name, _ in applied] == [(1, "0001_initial"), (2, "0002_facts")]
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

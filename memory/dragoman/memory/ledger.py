@@ -283,7 +283,7 @@ class Ledger(Protocol):
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """Take back what is overdue: runs whose lease ran out go back to the queue, or fail when they crashed
         ``max_crashes`` times without a finished step between; waiting runs whose interrupt expired go back to the
-        queue."""
+        queue. Some of the facts that have expired are removed."""
         ...
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
@@ -435,6 +435,25 @@ class Ledger(Protocol):
         offset: int = 0,
     ) -> Sequence[tuple[str, ...]]:
         """Distinct namespaces, cut to ``max_depth``, sorted."""
+        ...
+
+    # -- facts --------------------------------------------------------------------------------------------------------
+    async def remember(
+        self, tenant: str, kind: str, key: str, value: Json, ttl_s: float, only_new: bool = False
+    ) -> bool:
+        """Keep something small for ``ttl_s`` seconds, in place of what is there; whether it was kept.
+
+        With ``only_new`` one that is there and has not expired stays, and the answer is False: of several who ask at
+        once one alone is told True.
+        """
+        ...
+
+    async def recall(self, tenant: str, kind: str, key: str) -> Json | None:
+        """What is kept and has not expired, or None."""
+        ...
+
+    async def forget(self, tenant: str, kind: str, key: str) -> bool:
+        """Remove it; whether it was there and had not expired."""
         ...
 
     # -- keys ---------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
+from dragoman.memory.sqlite import facts
 from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, requeue, store
@@ -71,6 +72,7 @@ def expire_leases(tx: Tx) -> None:
 def sweep(tx: Tx, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
     """See ``Ledger.sweep``."""
     now = now_micros()
+    facts.drop_expired(tx, now)
     # Expiries first: a run that is taken back may end, which wakes its parent before its own question has expired.
     expired = [_expire(tx, RunRow(*row), now) for row in tx.execute(_EXPIRED, (now, _SWEEP_LIMIT)).fetchall()]
     overdue = tx.execute(_OVERDUE, (now, _SWEEP_LIMIT)).fetchall()

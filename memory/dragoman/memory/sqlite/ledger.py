@@ -28,6 +28,7 @@ from dragoman.memory.model import (
 from dragoman.memory.sqlite import (
     claim,
     commit,
+    facts,
     fork,
     keys,
     listing,
@@ -295,6 +296,22 @@ class SqliteLedger:
     ) -> Sequence[tuple[str, ...]]:
         """See ``Ledger.namespaces``."""
         return await self._reader.apart(store_items.read_namespaces, tenant, prefix, suffix, max_depth, limit, offset)
+
+    # -- facts --------------------------------------------------------------------------------------------------------
+
+    async def remember(
+        self, tenant: str, kind: str, key: str, value: Json, ttl_s: float, only_new: bool = False
+    ) -> bool:
+        """See ``Ledger.remember``."""
+        return await self._writer.run(facts.remember, tenant, kind, key, value, ttl_s, only_new)
+
+    async def recall(self, tenant: str, kind: str, key: str) -> Json | None:
+        """See ``Ledger.recall``."""
+        return self._reader.here(facts.read_fact, tenant, kind, key)
+
+    async def forget(self, tenant: str, kind: str, key: str) -> bool:
+        """See ``Ledger.forget``."""
+        return await self._writer.run(facts.forget, tenant, kind, key)
 
     # -- keys ---------------------------------------------------------------------------------------------------------
 
