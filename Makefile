@@ -21,8 +21,9 @@ serve: $(STAMP) ## Serve the refund desk of examples/
 test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
-interop: $(STAMP) ## Clients from npm, unmodified, against a server (needs npm and its registry)
-	$(BIN)/pytest -m node $(PYTEST_ARGS)
+interop: $(STAMP) ## Clients as they come, against a server (needs pip, npm and their registries once)
+	$(BIN)/python tests/interop/environments.py
+	$(BIN)/pytest -m interop $(PYTEST_ARGS)
 
 conformance-mcp: $(STAMP) ## The official MCP conformance suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS)
 	$(BIN)/python -m conformance.mcp_suite $(CONFORMANCE_ARGS)
@@ -57,5 +58,5 @@ lock: | $(BIN)/uv ## Remake requirements.lock from pyproject.toml (LOCK_ARGS=--u
 		--generate-hashes --no-header --no-emit-index-url --quiet $(LOCK_ARGS) -o requirements.lock
 
 clean: ## Remove the environment, caches and builds
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .conformance build dist
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .conformance .interop build dist
 	find server protocols sandbox memory tests conformance -name __pycache__ -type d -prune -exec rm -rf {} +

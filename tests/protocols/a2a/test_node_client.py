@@ -42,7 +42,7 @@ async def run(*command: str, cwd: Path) -> str:
     return out.decode()
 
 
-@pytest.mark.node
+@pytest.mark.interop
 @pytest.mark.anyio
 async def test_the_javascript_client_sends_streams_answers_and_subscribes(open_house: Open, tmp_path: Path) -> None:
     npm = shutil.which("npm")

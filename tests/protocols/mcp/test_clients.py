@@ -1,9 +1,7 @@
-"""Clients as they come: the official Python client in its three modes over HTTP and stdio, and the npm inspector."""
+"""The official Python client as it comes, in its three modes over HTTP and stdio."""
 
 from __future__ import annotations
 
-import json
-import shutil
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -185,27 +183,6 @@ async def test_a_client_that_gives_up_leaves_the_server_at_its_service(connect: 
             assert (await client.call_tool("echo", {"text": "still there"})).structured_content == {
                 "result": "still there"
             }
-
-
-@pytest.mark.node
-async def test_the_inspector_lists_and_calls_over_http_and_stdio(over_http: Start, tmp_path: Path) -> None:
-    npx = shutil.which("npx")
-    assert npx is not None, "npx is needed"
-    inspector = [npx, "--yes", "@modelcontextprotocol/inspector@0.22.0", "--cli"]
-    call = ["--method", "tools/call", "--tool-name", "echo", "--tool-arg", "text=hi"]
-
-    async def inspect(*arguments: str) -> Any:
-        done = await anyio.run_process([*inspector, *arguments], check=False, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr.decode() + done.stdout.decode()
-        return json.loads(done.stdout)
-
-    async with over_http() as server:
-        http = [server.url, "--transport", "http"]
-        listed = await inspect(*http, "--method", "tools/list")
-        called = await inspect(*http, *call)
-    piped = await inspect(sys.executable, str(SERVED), str(tmp_path / "stdio.db"), *call)
-    assert "echo" in [t["name"] for t in listed["tools"]]
-    assert called["structuredContent"] == piped["structuredContent"] == {"result": "hi"}
 
 
 def test_the_face_imports_neither_the_sdk_nor_for_stdio_a_web_server() -> None:
