@@ -1,6 +1,6 @@
 """The application: composes ledger, engine, faces and gates, and nothing else.
 
-    request -> trace -> host and origin -> who calls -> how much -> a face -> engine -> ledger
+    request -> trace -> proxies and paths -> host and origin -> who calls -> how much -> a face -> engine -> ledger
 
 Below it are the faces; above it only ``cli``. The middleware is pure ASGI: what stands before a face is on the hot
 path.
@@ -8,7 +8,7 @@ path.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
@@ -25,7 +25,7 @@ from starlette.routing import BaseRoute, Route
 from dragoman.a2a.routes import routes as a2a_routes
 from dragoman.agent_protocol.routes import routes as agent_protocol_routes
 from dragoman.agents import Agent, Catalog
-from dragoman.auth import BodyLimit, HostGate, KeyGate, KeyRing, LocalGate
+from dragoman.auth import BodyLimit, Forwarded, HostGate, KeyGate, KeyRing, LocalGate, Outside, name_in
 from dragoman.engine import Engine
 from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
@@ -61,12 +61,14 @@ def build_app(
         finally:
             await ledger.close()
 
+    routes = [*_faces(engine, settings, catalog), *_health(engine)]
     app = Starlette(
-        routes=[*_faces(engine, settings, catalog), *_health(engine)],
-        middleware=_onion(settings, ledger),
+        routes=routes,
+        middleware=_onion(settings, ledger, _roots(routes)),
         exception_handlers={HTTPException: _refused, Exception: _failed},
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False  # to an address that a proxy may know another name for
     app.state.engine, app.state.ledger = engine, ledger
     return app
 
@@ -82,15 +84,23 @@ def _faces(engine: Engine, settings: Settings, catalog: Catalog) -> list[BaseRou
     return [*(face[0] for face in faces), *(route for face in faces for route in face[1:])]
 
 
-def _onion(settings: Settings, ledger: Ledger) -> list[Middleware]:
+def _roots(routes: Iterable[BaseRoute]) -> frozenset[str]:
+    """The first segments of the faces' paths."""
+    return frozenset(route.path.split("/")[1] for route in routes if isinstance(route, Route))
+
+
+def _onion(settings: Settings, ledger: Ledger, roots: Collection[str]) -> list[Middleware]:
     """What a request passes, from the outside in."""
     server, keys = settings.server, settings.auth.mode == "keys"
     public = urlsplit(server.public_url)
+    own = (*server.allowed_hosts, name_in(server.public_url)) if server.public_url else server.allowed_hosts
     # With keys a name proves nothing: a page that calls us by a name of its own has no key.
-    hosts = (server.allowed_hosts or ("*",)) if keys else (*server.allowed_hosts, public.netloc)
+    hosts = ("*",) if keys and not server.allowed_hosts else own
     origins = (*server.allowed_origins, f"{public.scheme}://{public.netloc}")
     return [
         Middleware(TraceContext),
+        *([Middleware(Forwarded, server.trusted_proxies)] if server.trusted_proxies else []),
+        Middleware(Outside, server.public_url, roots),
         *([Middleware(CORSMiddleware, **_cors(server.allowed_origins))] if server.allowed_origins else []),
         Middleware(HostGate, hosts, origins),
         Middleware(KeyGate, KeyRing(ledger, settings.auth.cache)) if keys else Middleware(LocalGate),

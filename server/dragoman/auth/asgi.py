@@ -10,7 +10,7 @@ from typing import Any
 
 from dragoman.memory.codec import dumps
 
-__all__ = ["ASGIApp", "Headers", "Message", "Receive", "Scope", "Send", "header", "refuse"]
+__all__ = ["ASGIApp", "Headers", "Message", "Receive", "Scope", "Send", "header", "refuse", "route_path"]
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -31,6 +31,15 @@ def header(headers: Headers, name: bytes) -> bytes | None:
     return None
 
 
+def route_path(scope: Scope) -> str:
+    """The path that is routed by: without the one that the application is mounted at. The same as Starlette's."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :]
+    return path
+
+
 async def refuse(
     scope: Scope, send: Send, status: int, code: str, message: str, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
@@ -39,7 +48,7 @@ async def refuse(
     if scope["type"] == "websocket":
         await send({"type": "websocket.close", "code": 1008, "reason": message[:120]})
         return
-    path: str = scope["path"]
+    path = route_path(scope)
     if any(path == root or path.startswith(f"{root}/") for root in JSONRPC_PATHS):
         body = dumps({"jsonrpc": "2.0", "id": None, "error": {"code": INVALID_REQUEST, "message": message}})
     else:

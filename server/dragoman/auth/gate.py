@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from dragoman.auth.asgi import ASGIApp, Receive, Scope, Send, header, refuse
+from dragoman.auth.asgi import ASGIApp, Receive, Scope, Send, header, refuse, route_path
 from dragoman.auth.keys import KeyRing
 from dragoman.memory.model import Principal
 
@@ -46,7 +46,7 @@ class KeyGate:
         self.ring = ring
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] not in ("http", "websocket") or is_public(scope["path"]):
+        if scope["type"] not in ("http", "websocket") or is_public(route_path(scope)):
             await self.app(scope, receive, send)
             return
         key = _key(scope)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -48,7 +49,8 @@ class ServerTable(_Table):
     ``public_url`` is the address that others reach it by, where that is not ``http://host:port``. ``body_limit`` and
     ``head_limit`` are in bytes; ``request_timeout`` is how many seconds a request may take to arrive as a whole, and
     ``connection_limit`` how many connections may be open. ``allowed_hosts`` and ``allowed_origins``
-    (``https://app.example``) are let in beside this machine's own names.
+    (``https://app.example``) are let in beside this machine's own names. ``trusted_proxies`` are addresses and
+    networks whose ``X-Forwarded-*`` and ``Forwarded`` are believed.
     """
 
     host: Annotated[str, Field(min_length=1)] = "127.0.0.1"
@@ -60,14 +62,28 @@ class ServerTable(_Table):
     connection_limit: Count = 4096
     allowed_hosts: Names = ()
     allowed_origins: Names = ()
+    trusted_proxies: Names = ()
 
     @field_validator("public_url")
     @classmethod
     def _is_web_address(cls, value: str) -> str:
         parts = urlsplit(value)
-        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        extra = parts.query or parts.fragment or "@" in parts.netloc
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or extra or parts.port == 0):
             raise ValueError("must be an http or https address without query, as https://agents.example")
+        if parts.path.rstrip("/").endswith(("/mcp", "/a2a")):
+            raise ValueError("is the server's own address, to which it adds /mcp and /a2a: leave them out")
         return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            try:
+                ip_network("0.0.0.0" if name == "*" else name, strict=False)
+            except ValueError:
+                raise ValueError(f"{name!r} is no IP address, no network as 10.0.0.0/8, and not *") from None
+        return value
 
     @property
     def url(self) -> str:
