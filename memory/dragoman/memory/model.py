@@ -88,20 +88,25 @@ def check_transition(old: RunStatus, new: RunStatus) -> None:
 
 
 class FailureKind(StrEnum):
-    """Why a run failed: the agent's error, a refusal of the agent, or a time-out."""
+    """Why a run failed: the agent's error, a refusal of the agent, a time-out, or a request that cannot be served,
+    which is an error of the protocol where the protocol has such."""
 
     ERROR = "error"
+    REQUEST = "request"
     REJECTED = "rejected"
     TIMEOUT = "timeout"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a run or a step failed. ``type`` is the exception's class name; ``message`` is for people."""
+    """Why a run or a step failed. ``type`` is the exception's class name; ``message`` is for people. ``code`` and
+    ``data`` are there for a ``REQUEST``: those of a JSON-RPC error."""
 
     kind: FailureKind
     message: str
     type: str = ""
+    code: int | None = None
+    data: Json = None
 
 
 class ThreadPolicy(StrEnum):

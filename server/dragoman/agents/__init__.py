@@ -10,8 +10,10 @@ from dragoman.agents.client import list_roots, sample
 from dragoman.agents.content import Audio, Content, Embedded, Icon, Image, Link, Message, Text, ToolResult
 from dragoman.agents.context import Approval, Context, Store
 from dragoman.agents.errors import (
+    CannotAsk,
     ChildFailed,
     ConfigurationError,
+    Declined,
     InterruptExpired,
     Rejected,
     RequestError,
@@ -30,11 +32,13 @@ __all__ = [
     "Approval",
     "Audio",
     "CallContext",
+    "CannotAsk",
     "Catalog",
     "ChildFailed",
     "ConfigurationError",
     "Content",
     "Context",
+    "Declined",
     "Embedded",
     "Hints",
     "Icon",

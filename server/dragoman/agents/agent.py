@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from dragoman.agents.content import Icon
 from dragoman.agents.hints import Hints
 from dragoman.agents.naming import NAME, TaskSupport, titled
+from dragoman.agents.param_headers import ParamHeader, headers_of
 from dragoman.agents.signature import Signature
 from dragoman.memory.model import Json
 
@@ -34,7 +35,8 @@ class Agent:
     """An agent as the engine drives it and the faces tell of it.
 
     ``timeout`` bounds one activation in seconds (the time between waits); None is the server's own bound. ``scopes``
-    are what a caller over MCP must hold; ``hints``, ``icons``, ``task_support`` and ``meta`` are told of it as a tool.
+    are what a caller over MCP must hold; ``hints``, ``icons``, ``task_support`` and ``meta`` are told of it as a tool;
+    ``headers`` are arguments that HTTP headers repeat.
     ``ask_first`` has what it asks at once asked within the call, before there is a task.
     """
 
@@ -52,6 +54,7 @@ class Agent:
     task_support: TaskSupport = "optional"
     ask_first: bool = False
     meta: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    headers: tuple[ParamHeader, ...] = ()
 
     @property
     def input_schema(self) -> Mapping[str, Json]:
@@ -138,6 +141,7 @@ def agent(
             task_support=task_support,
             ask_first=ask_first,
             meta=dict(meta or {}),
+            headers=headers_of(function, signature.input_schema),
         )
 
     return make if fn is None else make(fn)

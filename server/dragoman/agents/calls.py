@@ -60,8 +60,9 @@ class CallContext(ABC):
         ``schema`` is the JSON Schema of the answer or a type that pydantic knows (the answer is then of that type);
         without one any string will do. ``payload`` goes to the client with the question. A plain function may be
         started again from its first line with the answers given so far, in the same order of calls: what it does
-        before its last question may happen more than once. Raises ``InterruptExpired`` where the question is put off
-        or declined, or nobody answered within ``timeout`` seconds.
+        before its last question may happen more than once. Questions that are asked at the same time
+        (``asyncio.gather``) are put together. Raises ``Declined`` where the caller turns it down, ``InterruptExpired``
+        where nobody answered within ``timeout`` seconds, ``CannotAsk`` where the caller's client takes no questions.
         """
 
     @abstractmethod

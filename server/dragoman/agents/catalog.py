@@ -153,4 +153,5 @@ def as_agent(tool: Tool[..., Any]) -> Agent:
         task_support=tool.task_support,
         ask_first=tool.ask_first,
         meta=tool.meta,
+        headers=tool.headers,
     )

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
+from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.model import Json
 
 __all__ = [
+    "CannotAsk",
     "ChildFailed",
     "ConfigurationError",
+    "Declined",
     "InterruptExpired",
     "Misuse",
     "Rejected",
@@ -23,10 +28,11 @@ class Rejected(DragomanError):
 
 class RequestError(DragomanError):
     """The request itself cannot be served, which is no result of the tool: an MCP client is answered with a JSON-RPC
-    error of this ``code`` and ``data``, and a task of it has failed."""
+    error of this ``code`` and ``data`` (JSON), and a task of it has failed."""
 
     def __init__(self, message: str, *, code: int = -32603, data: Json = None) -> None:
         super().__init__(message)
+        dumps(data)  # what is no JSON is told where it was made
         self.code = code
         self.data = data
 
@@ -45,6 +51,23 @@ class StepTimeout(DragomanError):
 
 class InterruptExpired(DragomanError):
     """Nobody answered in time."""
+
+
+class Declined(DragomanError):
+    """The question was turned down. ``action`` is ``decline`` where the caller said no, and ``cancel`` where it was put
+    away without an answer."""
+
+    def __init__(self, message: str | None = None, *, action: Literal["decline", "cancel"] = "decline") -> None:
+        super().__init__(message or ("The question was declined." if action == "decline" else "It was put away."))
+        self.action = action
+
+
+class CannotAsk(DragomanError):
+    """The caller's client cannot be asked this. ``capability`` is the MCP client capability that it did not declare."""
+
+    def __init__(self, message: str | None = None, *, capability: str = "") -> None:
+        super().__init__(message)
+        self.capability = capability
 
 
 class ChildFailed(DragomanError):

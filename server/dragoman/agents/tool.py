@@ -10,6 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, overload
 from dragoman.agents.content import Icon
 from dragoman.agents.hints import Hints
 from dragoman.agents.naming import NAME, TaskSupport, titled
+from dragoman.agents.param_headers import ParamHeader, headers_of
 from dragoman.agents.policy import CrashPolicy, Retry
 from dragoman.agents.signature import Signature
 from dragoman.memory.model import Json
@@ -43,6 +44,7 @@ class Tool(Generic[P, T]):
     task_support: TaskSupport = "optional"
     ask_first: bool = False
     meta: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    headers: tuple[ParamHeader, ...] = ()
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
         return self.fn(*args, **kwargs)
@@ -97,8 +99,10 @@ def tool(
     must hold, and ``meta`` is told as the tool's ``_meta``; ``task_support`` and ``ask_first`` are as for an agent.
     ``input_schema`` is a JSON Schema (2020-12, of an object) for a function that takes its input as one mapping.
 
+    An argument whose schema has ``x-mcp-header`` is repeated by clients in that HTTP header.
+
     Raises ``TypeError`` for a function that is not async or lacks annotations, ``ValueError`` for a name that clients
-    could not take.
+    could not take, or for an ``x-mcp-header`` that is declared wrongly.
     """
 
     def make(function: Callable[..., Awaitable[Any]]) -> Tool[..., Any]:
@@ -107,11 +111,15 @@ def tool(
         chosen = name or function.__name__
         if expose and not NAME.match(chosen):
             raise ValueError(f"An exposed tool's name has letters, digits, _ and -, 64 at most: {chosen!r} does not.")
+        signature = Signature.of(function, input_schema)
+        if expose and task_support == "required" and not signature.durable:
+            raise TypeError(f"{function.__qualname__}: a tool that must be a task takes a Context (ctx: Context).")
         return Tool(
             fn=function,
             name=chosen,
             description=description or inspect.getdoc(function) or "",
-            signature=Signature.of(function, input_schema),
+            signature=signature,
+            headers=headers_of(function, signature.input_schema),
             on_crash=on_crash,
             retry=retry,
             timeout=timeout,

@@ -12,7 +12,7 @@ import logging
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from dragoman.agents.agent import Agent
-from dragoman.agents.errors import Rejected
+from dragoman.agents.errors import Rejected, RequestError
 from dragoman.engine.context import RunContext, opening_message
 from dragoman.engine.journal import Journal
 from dragoman.engine.parking import FAR
@@ -158,6 +158,8 @@ class Activation:
             return self._stopped() if self._stop else Change(RunStatus.SUCCEEDED, output=output)
         except Rejected as error:
             return Change(RunStatus.FAILED, failure=Failure(FailureKind.REJECTED, error.message, "Rejected"))
+        except RequestError as error:
+            return Change(RunStatus.FAILED, failure=_refused(error))
         except LeaseLost:
             raise
         except Exception as error:
@@ -267,6 +269,10 @@ class Activation:
                 await self._engine.ledger.wake(run.tenant, run.id)
                 self._engine.queued()
                 return
+
+
+def _refused(error: RequestError) -> Failure:
+    return Failure(FailureKind.REQUEST, error.message, type(error).__name__, error.code, error.data)
 
 
 async def _uninterrupted(write: Coroutine[Any, Any, T]) -> T:

@@ -75,14 +75,17 @@ def dump_failure(failure: Failure | None) -> bytes | None:
     """A failure as the event ``run.failed`` shows it."""
     if failure is None:
         return None
-    return dumps({"kind": failure.kind, "message": failure.message, "type": failure.type})
+    told: dict[str, Json] = {"kind": failure.kind, "message": failure.message, "type": failure.type}
+    if failure.code is not None:
+        told |= {"code": failure.code, "data": failure.data}
+    return dumps(told)
 
 
 def _failure_of(data: bytes | None) -> Failure | None:
     if data is None:
         return None
     found = orjson.loads(data)
-    return Failure(FailureKind(found["kind"]), found["message"], found["type"])
+    return Failure(FailureKind(found["kind"]), found["message"], found["type"], found.get("code"), found.get("data"))
 
 
 @dataclass(slots=True)
