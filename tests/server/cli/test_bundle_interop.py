@@ -57,7 +57,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.node
+@pytest.mark.interop
 @pytest.mark.anyio
 @pytest.mark.timeout(300)
 async def test_a_host_validates_unpacks_installs_and_calls(run: Run, npm: Path, wheels: Path, tmp_path: Path) -> None:
