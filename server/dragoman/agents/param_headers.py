@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, TypeGuard
 
 from dragoman.memory.model import Json
 
@@ -60,10 +60,12 @@ def headers_of(fn: Callable[..., object], schema: Mapping[str, Json]) -> tuple[P
 
 
 _WITHIN: Final = frozenset(
-    "items contains not if then else additionalProperties propertyNames unevaluatedItems unevaluatedProperties "
-    "contentSchema allOf anyOf oneOf prefixItems".split()
+    {
+        *("items", "prefixItems", "contains", "not", "if", "then", "else", "allOf", "anyOf", "oneOf"),
+        *("additionalProperties", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "contentSchema"),
+    }
 )
-_BY_NAME: Final = frozenset({"$defs", "definitions", "patternProperties", "dependentSchemas"})
+_BY_NAME: Final = frozenset({"properties", "$defs", "definitions", "patternProperties", "dependentSchemas"})
 
 
 def _places(
@@ -71,17 +73,24 @@ def _places(
 ) -> Iterator[tuple[tuple[str, ...], Mapping[str, Any], bool]]:
     """Every schema within a schema, with where it is and whether properties alone lead to it. What ``enum``,
     ``default`` and the like hold are values, not schemas."""
-    if isinstance(schema, list):
-        for number, part in enumerate(cast("list[Any]", schema)):
+    if _is_list(schema):
+        for number, part in enumerate(schema):
             yield from _places(part, (*path, str(number)), reached)
-    if not isinstance(schema, Mapping):
+    if not _is_object(schema):
         return
-    keywords = cast("Mapping[str, Any]", schema)
-    yield path, keywords, reached
-    for keyword, value in keywords.items():
+    yield path, schema, reached
+    for keyword, value in schema.items():
         if keyword in _WITHIN:
             yield from _places(value, (*path, keyword), False)
-        elif (keyword == "properties" or keyword in _BY_NAME) and isinstance(value, Mapping):
+        elif keyword in _BY_NAME and _is_object(value):
             plain = keyword == "properties"
-            for name, part in cast("Mapping[str, Any]", value).items():
+            for name, part in value.items():
                 yield from _places(part, (*path, name) if plain else (*path, keyword, name), reached and plain)
+
+
+def _is_object(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping)
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
