@@ -42,7 +42,10 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
     cards = _CardEndpoint(engine, settings, default)
     calls = _CallEndpoint(engine, settings)
     agent = f"{settings.prefix}/{{agent}}"
+    # A path without parameters is found faster; the others are for agents that are not there.
+    exact = [Route(f"{settings.prefix}/{name}", _Named(calls, name), methods=["POST"]) for name in engine.agents]
     return [
+        *exact,
         Route(agent, calls, methods=["POST"]),
         Route(f"{agent}/", calls, methods=["POST"]),
         Route(f"{agent}{CARD_PATH}", cards, methods=["GET"]),
@@ -59,7 +62,10 @@ class _CallEndpoint:
         self._legacy: LegacyBinding | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        agent = scope["path_params"]["agent"]
+        await self.serve(scope["path_params"]["agent"], scope, receive, send)
+
+    async def serve(self, agent: str, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call of this agent."""
         service = self._services.get(agent)
         if service is None:
             await _refuse(send, None, _no_agent(agent, self._services))
@@ -100,6 +106,17 @@ class _CallEndpoint:
         if self._legacy is None:
             self._legacy = await _load_legacy()
         await self._legacy.handle(agent, service, call, scope, receive, send)
+
+
+class _Named:
+    """The calls of one agent."""
+
+    def __init__(self, calls: _CallEndpoint, agent: str) -> None:
+        self._calls = calls
+        self._agent = agent
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._calls.serve(self._agent, scope, receive, send)
 
 
 class _CardEndpoint:

@@ -11,6 +11,8 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from pydantic import BaseModel
+
 from dragoman.agents.agent import Agent
 from dragoman.agents.errors import Rejected, RequestError
 from dragoman.engine.context import RunContext, opening_message
@@ -42,10 +44,32 @@ Stop = Literal["park", "cancel", "time out", "hand back", "lost"]
 class Activation:
     """A run at work in this process."""
 
-    __slots__ = ("_engine", "_lease", "_recorder", "_soon", "_stop", "ctx", "error", "opening", "run", "task")
+    __slots__ = (
+        "_engine",
+        "_lease",
+        "_recorder",
+        "_soon",
+        "_stop",
+        "_validated",
+        "ctx",
+        "error",
+        "opening",
+        "run",
+        "task",
+    )
 
-    def __init__(self, engine: Host, lease: Lease, run: Run, opening: Submission | None = None) -> None:
+    def __init__(
+        self,
+        engine: Host,
+        lease: Lease,
+        run: Run,
+        opening: Submission | None = None,
+        validated: BaseModel | None = None,
+    ) -> None:
+        """``opening`` is there for a run that is not in the ledger yet, ``validated`` where its input is at hand as a
+        model."""
         self.run = run
+        self._validated = validated
         self.ctx: RunContext | None = None
         self.task: asyncio.Task[Run | None] | None = None
         self.opening = opening
@@ -185,10 +209,10 @@ class Activation:
         return ctx
 
     async def _call(self, agent: Agent, ctx: RunContext) -> Json:
-        given = self.run.input
+        given, validated = self.run.input, self._validated
         if given is None:
             given = await self._ask_for_input(agent, ctx)
-        arguments = agent.signature.arguments(agent.validate(given))
+        arguments = agent.signature.arguments(agent.validate(given) if validated is None else validated)
         return agent.signature.to_json(await agent.fn(ctx, **arguments))
 
     async def _ask_for_input(self, agent: Agent, ctx: RunContext) -> Json:

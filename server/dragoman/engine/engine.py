@@ -11,6 +11,8 @@ from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequen
 from types import TracebackType
 from typing import Any
 
+from pydantic import BaseModel
+
 from dragoman.agents.agent import Agent
 from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
@@ -113,11 +115,13 @@ class Engine(ThreadVerbs):
 
         Raises ``AgentNotFound``, ``InputInvalid``, ``ThreadNotFound``, ``ThreadBusy``, ``QueueFull``.
         """
-        return await self._submit(self._submission(principal, request, None), request.delay)
+        submission, _ = self._submission(principal, request, None)
+        return await self._submit(submission, request.delay)
 
     async def accept_child(self, parent: Run, request: RunRequest) -> Run:
         """Open a child run of a run at work."""
-        return await self._submit(self._submission(self.principal_of(parent), request, parent), 0.0)
+        submission, _ = self._submission(self.principal_of(parent), request, parent)
+        return await self._submit(submission, 0.0)
 
     async def run(self, principal: Principal, request: RunRequest, timeout: float | None = None) -> Run:
         """Open a run and wait until it has settled; past ``timeout`` seconds the run as it is.
@@ -125,9 +129,9 @@ class Engine(ThreadVerbs):
         The run is durable when this returns. Raises as ``accept`` does.
         """
         late = self._may_open_late(request)
-        submission = self._submission(principal, request, None, uuid7() if late else None)
+        submission, validated = self._submission(principal, request, None, uuid7() if late else None)
         if late:
-            return await self._late.run(submission, timeout)
+            return await self._late.run(submission, validated, timeout)
         run = await self._submit(submission, request.delay)
         return run if run.settled else await self._settled(run, timeout)
 
@@ -304,7 +308,7 @@ class Engine(ThreadVerbs):
     # -- inside -------------------------------------------------------------------------------------------------------
     def _submission(
         self, principal: Principal, request: RunRequest, parent: Run | None, new_thread: str | None = None
-    ) -> Submission:
+    ) -> tuple[Submission, BaseModel | None]:
         agent = self.drivable(request.agent)
         if agent is None:
             known = ", ".join(self.agents) or "none"

@@ -5,13 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from pydantic import BaseModel
+
 from dragoman.agents.agent import Agent
 from dragoman.engine.request import RunRequest, Unset
+from dragoman.memory.frozen import maker
 from dragoman.memory.ids import now_micros, short_digest, uuid7
 from dragoman.memory.ledger import Submission
 from dragoman.memory.model import Json, Principal, Run
 
 __all__ = ["by_name", "input_of", "submission_of"]
+
+_make_submission = maker(Submission)
 
 
 def by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
@@ -24,24 +29,22 @@ def by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
     return named
 
 
-def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json] | None]:
-    """The structured input of a request (None: to be asked for) and its message. Raises ``InputInvalid``."""
+def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json] | None, BaseModel | None]:
+    """The structured input of a request (None: to be asked for), its message, and the input as it was validated.
+    Raises ``InputInvalid``."""
     message = request.message
     if message is None and request.text is not None:
         message = {"role": "user", "content": request.text, "id": short_digest(uuid7())}
     if not isinstance(request.input, Unset):
         given: Json = {} if request.input is None else request.input
-        agent.validate(given)
-        return given, message
+        return given, message, agent.validate(given)
     field = agent.signature.text_field
     if request.text is not None and field is not None:
         value = {field: request.text}
-        agent.validate(value)
-        return value, message
+        return value, message, agent.validate(value)
     if request.text is not None and agent.signature.missing({}) is not None:
-        return None, message
-    agent.validate({})
-    return {}, message
+        return None, message, None
+    return {}, message, agent.validate({})
 
 
 def submission_of(
@@ -51,11 +54,11 @@ def submission_of(
     parent: Run | None,
     queue_limit: int,
     new_thread: str | None,
-) -> Submission:
-    """A request as the ledger takes it, its input checked; ``new_thread`` is the id of a thread to be made for it.
-    Raises ``InputInvalid``."""
-    value, message = input_of(agent, request)
-    return Submission(
+) -> tuple[Submission, BaseModel | None]:
+    """A request as the ledger takes it, and its input as it was validated; ``new_thread`` is the id of a thread to be
+    made for it. Raises ``InputInvalid``."""
+    value, message, validated = input_of(agent, request)
+    submission = _make_submission(
         tenant=principal.tenant,
         agent=agent.name,
         agent_version=agent.version,
@@ -73,3 +76,4 @@ def submission_of(
         wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
         queue_limit=queue_limit if parent is None else None,
     )
+    return submission, validated

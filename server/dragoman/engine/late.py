@@ -10,14 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from pydantic import BaseModel
+
 from dragoman.engine.activation import Activation
 from dragoman.engine.ports import Host
 from dragoman.engine.waiters import Waiters
+from dragoman.memory.frozen import maker
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Submission
 from dragoman.memory.model import Json, Run, RunStatus
 
 __all__ = ["LateRuns"]
+
+_make_lease = maker(Lease)
+_make_run = maker(Run)
 
 
 class LateRuns:
@@ -36,12 +42,13 @@ class LateRuns:
         self._settle = settle
         self._by_key: dict[tuple[str, str], Activation] = {}
 
-    async def run(self, submission: Submission, timeout: float | None) -> Run:
+    async def run(self, submission: Submission, validated: BaseModel | None, timeout: float | None) -> Run:
         """Drive a run for a caller that waits: as it is once it has settled, or past ``timeout`` seconds as it is then
-        (and opened). The first run of its idempotency key, where that is known."""
+        (and opened). The first run of its idempotency key, where that is known. ``validated`` is its
+        input as a model."""
         key = submission.idempotency_key
         if key is None:
-            return await self._drive(self._activation(submission), submission, timeout)
+            return await self._drive(self._activation(submission, validated), timeout)
         first = self._by_key.get((submission.tenant, key))
         if first is not None:
             return await self._join(first, timeout)
@@ -51,8 +58,8 @@ class LateRuns:
         first = self._by_key.get((submission.tenant, key))  # somebody may have been quicker while the ledger was asked
         if first is not None:
             return await self._join(first, timeout)
-        activation = self._by_key[submission.tenant, key] = self._activation(submission)
-        return await self._drive(activation, submission, timeout)
+        activation = self._by_key[submission.tenant, key] = self._activation(submission, validated)
+        return await self._drive(activation, timeout)
 
     async def opened(self, tenant: str, key: str | None) -> None:
         """Open the late run that has this key, if there is one, so that a submission finds it."""
@@ -64,18 +71,21 @@ class LateRuns:
         if key is not None:
             self._by_key.pop((run.tenant, key), None)
 
-    def _activation(self, submission: Submission) -> Activation:
-        lease = Lease(submission.tenant, submission.run_id, submission.thread_id or "", self._host.worker, 1)
-        return Activation(self._host, lease, _unopened(submission), submission)
+    def _activation(self, submission: Submission, validated: BaseModel | None) -> Activation:
+        lease = _make_lease(submission.tenant, submission.run_id, submission.thread_id or "", self._host.worker, 1)
+        return Activation(self._host, lease, _unopened(submission), submission, validated)
 
-    async def _drive(self, activation: Activation, submission: Submission, timeout: float | None) -> Run:
-        with self._waiters.waiter(submission.run_id) as waiter:
-            self._start(activation)
-            return await self._await(activation, waiter, timeout)
+    async def _drive(self, activation: Activation, timeout: float | None) -> Run:
+        self._start(activation)
+        return await self._join(activation, timeout)
 
     async def _join(self, activation: Activation, timeout: float | None) -> Run:
-        with self._waiters.waiter(activation.run.id) as waiter:
+        run_id = activation.run.id
+        waiter = self._waiters.add(run_id)
+        try:
             return await self._await(activation, waiter, timeout)
+        finally:
+            self._waiters.discard(run_id, waiter)
 
     async def _await(self, activation: Activation, waiter: asyncio.Future[Run], timeout: float | None) -> Run:
         if timeout is None:
@@ -101,7 +111,7 @@ def _give_up(waiter: asyncio.Future[Run]) -> None:
 def _unopened(s: Submission) -> Run:
     now = now_micros()
     metadata: dict[str, Json] = dict(s.metadata)
-    return Run(
+    return _make_run(
         tenant=s.tenant,
         id=s.run_id,
         thread_id=s.thread_id or "",

@@ -33,15 +33,29 @@ class Waiters:
             if not waiter.done():
                 waiter.set_exception(error)
 
+    def add(self, run_id: str) -> asyncio.Future[Run]:
+        """A future of the run once it has settled, to be given back by ``discard``."""
+        future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+        waiting = self._waiting.get(run_id)
+        if waiting is None:
+            self._waiting[run_id] = {future}
+        else:
+            waiting.add(future)
+        return future
+
+    def discard(self, run_id: str, future: asyncio.Future[Run]) -> None:
+        """Nobody waits for this future any more."""
+        waiting = self._waiting.get(run_id)
+        if waiting is not None:
+            waiting.discard(future)
+            if not waiting:
+                del self._waiting[run_id]
+
     @contextmanager
     def waiter(self, run_id: str) -> Generator[asyncio.Future[Run]]:
         """A future of the run once it has settled; forgotten at the end of the block."""
-        future: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
-        waiting = self._waiting.setdefault(run_id, set())
-        waiting.add(future)
+        future = self.add(run_id)
         try:
             yield future
         finally:
-            waiting.discard(future)
-            if not waiting and self._waiting.get(run_id) is waiting:
-                del self._waiting[run_id]
+            self.discard(run_id, future)

@@ -17,7 +17,6 @@ from dragoman.memory.statements import SQL
 
 __all__ = ["record"]
 
-_BY_KEY = SQL["run_by_idempotency_key"]
 _INSERT = RowsLater(SQL["insert_ended_run"])
 
 
@@ -27,7 +26,7 @@ def record(tx: Tx, s: Submission, batch: Batch, began: int) -> Submitted:
     if change is None or change.status not in TERMINAL or batch.steps or batch.interrupts or batch.artifacts:
         raise Conflict("Only a run that has ended without steps, questions and artifacts is recorded at once.")
     if s.idempotency_key is not None:
-        known = tx.execute(_BY_KEY, (s.tenant, s.idempotency_key)).fetchone()
+        known = tx.run_by_key(s.tenant, s.idempotency_key)
         if known is not None:
             return Submitted(run_of(known), (), created=False)
     now = now_micros()

@@ -15,7 +15,6 @@ from dragoman.memory.statements import SQL
 
 __all__ = ["add_opening", "insert_run", "new_row", "submit"]
 
-_BY_KEY = SQL["run_by_idempotency_key"]
 _ACTIVE = SQL["active_runs_of_thread"]
 _INSERT_RUN = SQL["insert_run"]
 _COUNT_DUE = SQL["count_due"]
@@ -26,7 +25,7 @@ _BUSY = frozenset({"queued", "running"})
 def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitted:
     """See ``Ledger.submit``."""
     if s.idempotency_key is not None:
-        known = tx.execute(_BY_KEY, (s.tenant, s.idempotency_key)).fetchone()
+        known = tx.run_by_key(s.tenant, s.idempotency_key)
         if known is not None:
             return Submitted(run_of(known), (), created=False)
     now = now_micros()

@@ -21,6 +21,7 @@ from dragoman.memory.statements import SQL
 __all__ = ["Tx"]
 
 _LAST_RUN = SQL["last_run_ordinal"]
+_RUN_BY_KEY = SQL["run_by_idempotency_key"]
 # Threads that are not written any more, of parked runs for example, must not add up.
 _MOST_HEADS = 2048
 
@@ -28,11 +29,12 @@ _MOST_HEADS = 2048
 class Tx:
     """Handed to each verb, by the writer's thread alone."""
 
-    __slots__ = ("_execute", "_later", "_ordinal", "_run_ordinal", "heads", "pace", "running")
+    __slots__ = ("_execute", "_later", "_later_keys", "_ordinal", "_run_ordinal", "heads", "pace", "running")
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._execute = db.execute
         self._later: dict[RowsLater, list[Any]] = {}
+        self._later_keys: set[tuple[str, str]] = set()
         self._run_ordinal: int | None = None
         self.pace = Pace()
         self.running: dict[tuple[str, str], tuple[str, RunRow]] = {}
@@ -53,9 +55,21 @@ class Tx:
         else:
             waiting += values
 
+    def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
+        """The row of the run that has this key, or None; the key is then taken, by a run that the caller inserts.
+
+        Looks without writing what waits, which is no other run with this key.
+        """
+        key = tenant, idempotency_key
+        if key in self._later_keys:
+            self.write()
+        self._later_keys.add(key)
+        return self._execute(_RUN_BY_KEY, key).fetchone()
+
     def write(self) -> None:
         """Write the rows that wait. Raises what refuses one of them, which the caller rolls back."""
         later, self._later = self._later, {}
+        self._later_keys.clear()
         for rows, values in later.items():
             rows.write(self._execute, values)
 
@@ -82,4 +96,5 @@ class Tx:
         self.running.clear()
         self.heads.clear()
         self._later.clear()
+        self._later_keys.clear()
         self._run_ordinal = None
