@@ -108,6 +108,7 @@ def test_fastmcp_with_its_tasks_answers_a_task_and_goes_on_by_the_handle_without
 def test_openai_agents_lists_calls_and_goes_on_by_the_handle(see: See, server: Server) -> None:
     """It asks for no progress by itself; with a token of the caller's its message handler is told."""
     seen = see(python("openai-agents"), "through_openai_agents", server)
+    assert seen["protocol"] == "2026-07-28"
     _lists(seen)
     _calls(seen)
     _is_told_progress(seen)
@@ -117,6 +118,7 @@ def test_openai_agents_lists_calls_and_goes_on_by_the_handle(see: See, server: S
 def test_langchain_lists_calls_is_told_progress_and_answers(see: See, server: Server) -> None:
     """Its tools have no output schema, and an embedded resource becomes text."""
     seen = see(python("langchain-mcp-adapters"), "through_langchain", server)
+    assert seen["protocol"] == "2025-11-25"
     assert set(seen["tools"]) == AGENTS | COMPANIONS
     assert seen["tools"]["greet"]["description"] == "Greet someone"
     assert seen["tools"]["greet"]["inputSchema"]["required"] == ["name"]

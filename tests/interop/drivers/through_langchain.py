@@ -42,7 +42,8 @@ async def see(seen: Seen) -> None:
     }
     for name, arguments in {**CALLS, **QUESTIONS, "count": COUNT}.items():
         seen[name] = await call(tools, name, arguments)
-    async with connect().session("desk") as session:  # one session for all
+    async with connect().session("desk", auto_initialize=False) as session:  # one session for all
+        seen["protocol"] = (await session.initialize()).protocolVersion
         tools = {tool.name: tool for tool in await load_mcp_tools(session)}
         seen["handle"] = await call(tools, "refund", QUESTIONS["refund"])
         seen["answered"] = await call(tools, "run_answer", answer(seen["handle"]["structured"]))

@@ -23,6 +23,7 @@ async def see(seen: Seen) -> None:
             seen["progress"].append([received.params.progress, received.params.total, received.params.message])
 
     async with connect(message_handler=message) as client:
+        seen["protocol"] = client.session.protocol_version if client.session else None
         seen["tools"] = {tool.name: tool for tool in await client.list_tools()}
         for name, arguments in CALLS.items():
             seen[name] = told(await client.call_tool(name, arguments))
