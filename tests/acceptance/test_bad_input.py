@@ -271,6 +271,7 @@ def test_a_run_or_task_that_is_not_there_is_not_found(
     refused(desk.nowhere(), ask, status, code, names)
 
 
+@pytest.mark.requirement("caching.access", "tasks.authorized", "tools.access")
 @table(ABOUT_A_RUN)
 def test_another_tenants_run_is_told_of_just_as_one_that_is_not_there(
     desk: Desk, ask: Ask, status: int, code: Code, names: tuple[str, ...]
@@ -501,6 +502,7 @@ def full(desk: Desk) -> Iterator[Desk]:
         desk.asked(f"/runs/${name}/cancel", {})
 
 
+@pytest.mark.requirement("tools.rate-limit")
 @table(
     [
         *((agent_protocol(verb, {"agent_id": "work", **WORK}), 429, "queue_full", ("again",)) for verb in VERBS),

@@ -64,6 +64,7 @@ async def test_an_older_client_gets_a_result_of_its_version(in_process: Start, v
     schemas.older("CallToolResult", result)
 
 
+@pytest.mark.requirement("tools.sanitize-outputs")
 async def test_a_run_that_fails_or_refuses_is_a_tool_error_without_a_trace(in_process: Start) -> None:
     async with in_process() as client:
         failed = await client.call("fail", {"politely": False})
@@ -74,6 +75,7 @@ async def test_a_run_that_fails_or_refuses_is_a_tool_error_without_a_trace(in_pr
     assert "Traceback" not in str(failed) + str(refused)
 
 
+@pytest.mark.requirement("base.error-codes-gone", "caching.access", "resources.listed", "resources.not-found")
 async def test_artifacts_come_with_the_result_and_are_read_by_their_uri(in_process: Start, schemas: Any) -> None:
     async with in_process(embed_limit=100) as client:
         result = await client.call("report")
@@ -96,6 +98,7 @@ async def test_artifacts_come_with_the_result_and_are_read_by_their_uri(in_proce
     schemas.modern("ListResourcesResult", listed)
 
 
+@pytest.mark.requirement("progress.rises", "progress.token")
 async def test_progress_goes_out_under_the_clients_token_and_rises(
     in_process: Start, recorded: Any, schemas: Any
 ) -> None:
@@ -108,6 +111,7 @@ async def test_progress_goes_out_under_the_clients_token_and_rises(
         schemas.modern("ProgressNotification", message)
 
 
+@pytest.mark.requirement("progress.active-token")
 async def test_without_a_token_no_progress_is_sent(in_process: Start, recorded: Any) -> None:
     async with in_process() as client:
         await client.call("count", {"to": 3}, channel=recorded)
@@ -124,6 +128,7 @@ async def test_a_call_with_a_key_that_was_used_before_meets_the_first_run(in_pro
     assert runs[0] == runs[1] != runs[2]
 
 
+@pytest.mark.requirement("base.explicit-state")
 async def test_a_call_that_outlasts_its_wait_is_answered_with_a_handle_that_run_status_takes(
     in_process: Start, recorded: Any, schemas: Any
 ) -> None:
@@ -149,6 +154,7 @@ async def test_a_call_that_outlasts_its_wait_is_answered_with_a_handle_that_run_
 
 
 # -- questions: clients that can do nothing ----------------------------------------------------------------------------
+@pytest.mark.requirement("base.capabilities-declared")
 async def test_a_client_that_cannot_be_asked_gets_a_handle_and_answers_by_a_tool(in_process: Start) -> None:
     async with in_process() as client:
         handle = await client.call("refund", {"order_id": "A", "amount": 500})
@@ -184,6 +190,7 @@ async def test_run_cancel_stops_a_run_and_one_that_has_ended_stays_as_it_is(in_p
     assert [c["structuredContent"]["status"] for c in cancelled] == ["cancelled", "cancelled"]
 
 
+@pytest.mark.requirement("tools.validate-inputs")
 @pytest.mark.parametrize(
     ("name", "arguments", "named"),
     [
@@ -223,6 +230,12 @@ async def test_companions_can_be_left_out_and_an_agent_cannot_take_the_name_of_o
 
 
 # -- questions: multi round-trip ---------------------------------------------------------------------------------------
+@pytest.mark.requirement(
+    "elicitation.parameters",
+    "mrtr.instead-of-requests",
+    "mrtr.request-kinds",
+    "mrtr.something-asked",
+)
 async def test_a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run(
     in_process: Start, schemas: Any
 ) -> None:
@@ -269,6 +282,7 @@ async def test_a_retry_without_the_answer_is_asked_again_and_unknown_keys_are_ig
     assert list(empty["result"]["inputRequests"]) == list(other["result"]["inputRequests"]) == ["input"]
 
 
+@pytest.mark.requirement("mrtr.single-use")
 async def test_a_retry_that_comes_twice_changes_nothing_and_gets_the_same_result(in_process: Start) -> None:
     arguments = {"order_id": "A", "amount": 500}
     async with in_process() as client:
@@ -287,6 +301,15 @@ async def test_a_retry_is_taken_by_a_server_that_was_started_anew(in_process: St
     assert done["result"]["structuredContent"] == {"result": "declined"}
 
 
+@pytest.mark.requirement(
+    "elicitation.bound",
+    "elicitation.state-of-user",
+    "elicitation.state-protected",
+    "mrtr.state-integrity",
+    "mrtr.state-rejected",
+    "mrtr.state-untrusted",
+    "mrtr.state-validated",
+)
 @pytest.mark.parametrize("how", ["tampered", "another caller", "other arguments", "another tool", "lapsed", "no state"])
 async def test_a_state_that_is_not_the_callers_for_this_very_call_is_refused(in_process: Start, how: str) -> None:
     params: dict[str, Any] = {"name": "refund", "arguments": {"order_id": "A", "amount": 500}}
@@ -314,6 +337,7 @@ async def test_a_state_that_is_not_the_callers_for_this_very_call_is_refused(in_
     assert run.status is RunStatus.WAITING
 
 
+@pytest.mark.requirement("elicitation.declined")
 @pytest.mark.parametrize(
     ("name", "arguments", "action", "status", "told"),
     [
@@ -341,6 +365,7 @@ async def test_declining_answers_an_approval_or_cancels_the_run_and_dismissing_l
         assert response["result"]["structuredContent"] == told
 
 
+@pytest.mark.requirement("elicitation.form-security", "elicitation.no-secrets-by-form", "elicitation.secrets-by-url")
 async def test_what_asks_for_authorization_is_never_put_into_a_form(in_process: Start) -> None:
     async with in_process() as client:
         result = await client.call("authorize", elicits=True)
@@ -404,6 +429,7 @@ async def test_a_reply_is_taken_by_a_server_that_was_started_anew(in_process: St
     assert done["structuredContent"]["output"] == "refunded 500"
 
 
+@pytest.mark.requirement("elicitation.bound", "elicitation.state-of-user")
 async def test_a_reply_of_another_tenant_or_to_nothing_is_ignored(in_process: Start, recorded: Any) -> None:
     async with in_process(elicit_wait=0.05, call_wait=0.05, inline_wait=0.01) as client:
         params = {"name": "refund", "arguments": {"order_id": "A", "amount": 500}}
@@ -418,6 +444,7 @@ async def test_a_reply_of_another_tenant_or_to_nothing_is_ignored(in_process: St
 
 
 # -- cancellation ------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("stdio.silent-after-cancel")
 @pytest.mark.parametrize("era", ["modern", "older"])
 async def test_cancelling_a_request_by_its_id_cancels_its_run_and_leaves_it_unanswered(
     in_process: Start, era: str, recorded: Any
@@ -434,6 +461,7 @@ async def test_cancelling_a_request_by_its_id_cancels_its_run_and_leaves_it_unan
     assert view.run.status is RunStatus.CANCELLED
 
 
+@pytest.mark.requirement("cancellation.races")
 async def test_cancelling_what_is_not_at_work_is_ignored(in_process: Start) -> None:
     async with in_process() as client:
         for id in (1, "x", None, [1]):

@@ -61,6 +61,7 @@ async def _session(url: str, **capabilities: Any) -> AsyncGenerator[httpx.AsyncC
 
 
 # -- the modern era ----------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("base.parts", "http.content-type", "http.endpoint")
 async def test_a_quick_call_is_answered_with_one_json_object(over_http: Start) -> None:
     body, headers = _call("echo", text="hi")
     async with over_http() as server, httpx.AsyncClient() as client:
@@ -71,6 +72,7 @@ async def test_a_quick_call_is_answered_with_one_json_object(over_http: Start) -
     assert response.json()["result"]["structuredContent"] == {"result": "hi"}
 
 
+@pytest.mark.requirement("http.content-type", "transports.directions")
 async def test_a_call_with_a_progress_token_is_answered_on_a_stream_that_no_proxy_buffers(over_http: Start) -> None:
     body, headers = _call("count", to=2)
     body["params"]["_meta"]["progressToken"] = 7
@@ -96,6 +98,7 @@ async def test_a_long_call_is_kept_alive_by_comments_and_answered_as_json_to_who
     assert whole.json()["result"]["structuredContent"] == {"result": "at last"}
 
 
+@pytest.mark.requirement("cancellation.disconnect", "http.close-cancels", "http.silent-after-cancel")
 async def test_closing_the_stream_ends_the_request_and_leaves_the_run_which_a_second_call_meets(
     over_http: Start,
 ) -> None:
@@ -128,6 +131,7 @@ async def test_closing_the_stream_ends_the_request_and_leaves_the_run_which_a_se
     assert calls == 1
 
 
+@pytest.mark.requirement("base.error-codes-reserved", "http.headers-400", "http.headers-match", "http.version-header")
 @pytest.mark.parametrize(
     ("change", "told"),
     [
@@ -156,6 +160,7 @@ async def test_headers_that_do_not_mirror_the_body_are_refused(
     schemas.modern("HeaderMismatchError", response.json())
 
 
+@pytest.mark.requirement("http.headers-match")
 async def test_a_routing_header_that_is_there_twice_is_refused(over_http: Start) -> None:
     body, headers = _call("echo", text="hi")
     async with over_http() as server, httpx.AsyncClient() as client:
@@ -164,6 +169,7 @@ async def test_a_routing_header_that_is_there_twice_is_refused(over_http: Start)
     assert (response.status_code, response.json()["error"]["code"]) == (400, -32020)
 
 
+@pytest.mark.requirement("http.decode-base64", "http.headers-decoded")
 async def test_a_name_is_compared_after_its_base64_is_undone(over_http: Start) -> None:
     body, headers = _call("echo", text="hi")
     headers["mcp-name"] = "=?base64?" + base64.b64encode(b"echo").decode() + "?="
@@ -176,6 +182,7 @@ async def test_a_name_is_compared_after_its_base64_is_undone(over_http: Start) -
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (400, -32602)
 
 
+@pytest.mark.requirement("http.headers-match")
 async def test_the_name_of_a_task_request_is_its_task_and_some_clients_forget_it(over_http: Start) -> None:
     extension: dict[str, Any] = {"extensions": {META + "tasks": {}}}
     body = _message("tasks/get", {"taskId": "a"}, **extension)
@@ -192,6 +199,7 @@ async def test_the_name_of_a_task_request_is_its_task_and_some_clients_forget_it
     assert none.json()["error"]["code"] == -32021
 
 
+@pytest.mark.requirement("base.meta-required-400", "http.method-404", "http.version-unsupported")
 @pytest.mark.parametrize(
     ("body", "headers", "status", "code"),
     [
@@ -211,6 +219,7 @@ async def test_a_request_of_no_era_is_refused_with_the_status_and_code_for_it(
     assert (response.status_code, response.json()["error"]["code"]) == (status, code)
 
 
+@pytest.mark.requirement("base.error-codes-reserved", "http.version-unsupported", "versioning.unsupported")
 async def test_a_version_that_is_not_spoken_is_told_with_those_that_are(over_http: Start, schemas: Any) -> None:
     body = _message("server/discover")
     body["params"]["_meta"][META + "protocolVersion"] = "2031-01-01"
@@ -222,6 +231,12 @@ async def test_a_version_that_is_not_spoken_is_told_with_those_that_are(over_htt
     schemas.modern("UnsupportedProtocolVersionError", response.json())
 
 
+@pytest.mark.requirement(
+    "base.notification-unanswered",
+    "http.notification-202",
+    "http.notification-refused",
+    "transports.directions",
+)
 async def test_a_modern_notification_is_accepted_and_a_reply_is_not(over_http: Start) -> None:
     cancelled = _message("notifications/cancelled", {"requestId": 1}, id=None)
     async with over_http() as server, httpx.AsyncClient() as client:
@@ -323,6 +338,7 @@ async def test_a_reply_that_is_none_is_refused(over_http: Start) -> None:
 
 
 # -- what is refused at the door ---------------------------------------------------------------------------------------
+@pytest.mark.requirement("http.origin", "http.origin-403")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

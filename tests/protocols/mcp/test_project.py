@@ -61,6 +61,7 @@ OUTPUTS: list[tuple[dict[str, Any], Any, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.requirement("tools.output-conforms")
 @pytest.mark.parametrize(("output_schema", "output", "structured"), OUTPUTS)
 def test_structured_content_is_an_object_that_fits_the_schema_told_for_it(
     output_schema: dict[str, Any], output: Any, structured: dict[str, Any]
@@ -73,6 +74,7 @@ def test_structured_content_is_an_object_that_fits_the_schema_told_for_it(
         jsonschema.validate(structured, shape.schema)
 
 
+@pytest.mark.requirement("tools.output-conforms")
 def test_the_schema_told_for_an_output_also_admits_the_handle_of_a_run_that_has_not_ended() -> None:
     schema = project.shape_of({"type": "string"}).schema
     assert schema is not None
@@ -138,6 +140,7 @@ def test_a_result_has_no_part_that_its_version_does_not_know(version: str) -> No
 
 
 # -- tasks -------------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("tasks.get-status")
 @pytest.mark.parametrize(
     ("status", "wire", "definition"),
     [
@@ -159,6 +162,7 @@ def test_a_run_is_a_task_of_the_status_that_the_extension_has_for_it(
     schemas.tasks(definition, told)
 
 
+@pytest.mark.requirement("tasks.get-status")
 def test_every_status_of_a_run_has_a_status_of_a_task() -> None:
     assert set(project.TASK_STATUS) == set(RunStatus)
 
@@ -174,6 +178,7 @@ DEFINED = {
 MANY = {"type": "array", "items": {"type": "string", "enum": ["a", "b"]}, "minItems": 1}
 
 
+@pytest.mark.requirement("elicitation.form-parameters")
 @pytest.mark.parametrize(
     ("schema", "content", "answer"),
     [
@@ -215,6 +220,7 @@ def test_a_list_of_choices_is_asked_as_json_where_the_version_has_no_such_field(
     assert answered == ["b"]
 
 
+@pytest.mark.requirement("elicitation.form-parameters")
 def test_a_form_says_its_mode_only_where_there_are_modes() -> None:
     assert "mode" not in forms.elicit_params(_question(CHOICE), "2025-06-18")
     assert forms.elicit_params(_question(CHOICE), "2025-11-25")["mode"] == "form"
@@ -235,6 +241,7 @@ def test_declining_an_approval_answers_it_and_anything_else_does_not(
     assert forms.answer_of(_question(APPROVAL, kind), {"action": action}, "2026-07-28") == expected
 
 
+@pytest.mark.requirement("elicitation.declined")
 @pytest.mark.parametrize("response", [None, "yes", {}, {"action": "maybe"}, {"action": "accept"}])
 def test_what_is_no_response_to_a_form_is_a_protocol_error_that_names_the_question(response: Any) -> None:
     with pytest.raises(ProtocolError, match="'q'") as caught:

@@ -27,6 +27,7 @@ CALLER = Principal("acme", "ada")
 
 
 # -- methods -----------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("base.parts", "discover.served", "versioning.discover", "versioning.extension-names")
 @pytest.mark.anyio
 async def test_discover_tells_all_versions_and_what_is_served(in_process: Start, schemas: Any) -> None:
     async with in_process(instructions="Be kind.") as client:
@@ -69,6 +70,7 @@ async def test_ping_and_set_level_are_answered_in_the_older_era(in_process: Star
     assert gone["error"]["code"] == -32601
 
 
+@pytest.mark.requirement("tools.listed")
 @pytest.mark.anyio
 @pytest.mark.parametrize("version", [*eras.OLDER, "modern"])
 async def test_tools_are_listed_in_one_order_page_by_page(in_process: Start, version: str, schemas: Any) -> None:
@@ -96,6 +98,7 @@ async def test_tools_are_listed_in_one_order_page_by_page(in_process: Start, ver
         (schemas.modern if version == "modern" else schemas.older)("ListToolsResult", page)
 
 
+@pytest.mark.requirement("base.error-field", "resources.validate-uris")
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("method", "params", "code", "told"),
@@ -120,6 +123,7 @@ async def test_a_request_that_makes_no_sense_gets_the_code_for_it_and_a_message_
     assert told in response["error"]["message"]
 
 
+@pytest.mark.requirement("base.meta-no-assumptions", "base.meta-required", "versioning.unsupported")
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("meta", "code"),
@@ -141,6 +145,7 @@ async def test_a_modern_request_says_its_version_and_capabilities(in_process: St
         assert response["error"]["data"]["requested"] == meta["io.modelcontextprotocol/protocolVersion"]
 
 
+@pytest.mark.requirement("tools.sanitize-outputs")
 @pytest.mark.anyio
 async def test_a_fault_is_told_as_one_and_its_trace_is_for_the_log_alone(
     in_process: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -181,6 +186,14 @@ def test_a_domain_error_has_a_code_and_where_a_model_can_act_on_it_a_tool_error(
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement(
+    "base.error-field",
+    "base.error-id",
+    "base.json-rpc",
+    "base.request-id",
+    "base.request-id-not-null",
+    "transports.utf-8",
+)
 @pytest.mark.parametrize(
     ("raw", "code", "id"),
     [
@@ -216,6 +229,7 @@ def test_a_message_that_is_none_is_refused_with_its_id_where_it_is_legible(
     schemas.modern("JSONRPCErrorResponse", body)
 
 
+@pytest.mark.requirement("base.json-rpc")
 def test_requests_notifications_and_replies_are_told_apart() -> None:
     assert parse(b'{"jsonrpc":"2.0","id":1,"method":"a"}') == Request(1, "a", {})
     assert parse(b'{"jsonrpc":"2.0","method":"a","params":{"b":1}}') == Notification("a", {"b": 1})
@@ -223,6 +237,7 @@ def test_requests_notifications_and_replies_are_told_apart() -> None:
     assert parse(b'{"jsonrpc":"2.0","id":"x","error":{"code":1}}') == Reply("x", None, {"code": 1})
 
 
+@pytest.mark.requirement("base.json-rpc")
 @given(st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=5),
                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
                         st.sampled_from(["jsonrpc", "id", "method", "params", "result", "error", "_meta"]), inner
@@ -241,6 +256,7 @@ def test_a_result_that_was_made_earlier_is_put_into_its_response_as_it_is() -> N
 
 
 # -- headers -----------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("http.headers-decoded")
 @pytest.mark.parametrize("name", [b"echo", b"  echo \t", b"=?base64?ZWNobw==?=", b" =?base64?ZWNobw==?= "])
 def test_white_space_around_a_mirrored_value_is_no_part_of_it(name: bytes) -> None:
     raw = [(b"mcp-protocol-version", b" 2026-07-28"), (b"mcp-method", b"tools/call "), (b"mcp-name", name)]
@@ -275,6 +291,7 @@ def test_a_token_longer_than_any_is_refused_unread() -> None:
         Sealer(b"k" * 32).open("state", CALLER, "A" * 5000)
 
 
+@pytest.mark.requirement("elicitation.state-protected")
 def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "key"
     key = load_key(path)

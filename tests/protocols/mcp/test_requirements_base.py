@@ -62,12 +62,14 @@ def _meta_keys(value: Any) -> Iterator[str]:
             yield from _meta_keys(inner)
 
 
+@pytest.mark.requirement("base.result-type", "base.result-types-known")
 async def test_every_modern_result_says_its_type(in_process: Start) -> None:
     async with in_process() as client:
         results = await _one_of_each(client)
     assert {method: result["resultType"] for method, result in results.items()} == dict.fromkeys(results, "complete")
 
 
+@pytest.mark.requirement("base.meta-key-label", "base.meta-key-name", "base.meta-key-prefix")
 async def test_keys_of_meta_are_named_by_its_rules(in_process: Start) -> None:
     async with in_process() as client:
         keys = set(_meta_keys(await _one_of_each(client)))
@@ -76,6 +78,7 @@ async def test_keys_of_meta_are_named_by_its_rules(in_process: Start) -> None:
     assert [key for key in keys if not META_KEY.fullmatch(key)] == []
 
 
+@pytest.mark.requirement("base.error-id", "base.result-field", "base.result-id")
 @pytest.mark.parametrize("id", [7, -1, "a", "", "größe"])
 async def test_an_answer_has_the_id_of_its_request(over_http: Start, id: int | str) -> None:
     headers = {"mcp-protocol-version": MODERN, "accept": "application/json"}
@@ -86,12 +89,25 @@ async def test_an_answer_has_the_id_of_its_request(over_http: Start, id: int | s
             assert (answer["id"], kind in answer) == (id, True)
 
 
+@pytest.mark.requirement(
+    "base.error-code-integer",
+    "base.error-codes-gone",
+    "base.error-codes-legacy",
+    "base.error-codes-reserved",
+)
 def test_codes_of_the_reserved_range_are_those_of_the_specification_and_the_old_ones_are_gone() -> None:
     codes = {value for value in vars(errors).values() if type(value) is int}
     assert {code for code in codes if -32099 <= code <= -32000} == {-32020, -32021, -32022}
     assert codes - {-32020, -32021, -32022} == {-32700, -32600, -32601, -32602, -32603}
 
 
+@pytest.mark.requirement(
+    "base.capabilities-declared",
+    "base.capabilities-not-inferred",
+    "base.result-types-known",
+    "base.stateless",
+    "tasks.declared-only",
+)
 async def test_nothing_is_inferred_from_an_earlier_request_on_the_connection(over_http: Start) -> None:
     params: dict[str, Any] = {"name": "refund", "arguments": {"order_id": "A", "amount": 500}}
     headers = {"mcp-protocol-version": MODERN, "mcp-method": "tools/call", "mcp-name": "refund"}
@@ -109,6 +125,7 @@ async def test_nothing_is_inferred_from_an_earlier_request_on_the_connection(ove
     assert undeclared.status_code == 400
 
 
+@pytest.mark.requirement("resources.list-stable", "tools.list-stable")
 async def test_lists_are_the_same_on_every_connection_and_after_other_requests(over_http: Start) -> None:
     seen: dict[str, list[Any]] = {"tools/list": [], "resources/list": []}
 
@@ -130,6 +147,7 @@ async def test_lists_are_the_same_on_every_connection_and_after_other_requests(o
         assert lists == [lists[0]] * 4
 
 
+@pytest.mark.requirement("base.schema-default", "base.schema-dialect", "base.schema-valid", "tools.input-schema")
 async def test_schemas_of_tools_are_valid_json_schema_2020_12_objects(in_process: Start) -> None:
     async with in_process() as client:
         tools = (await client.modern("tools/list"))["result"]["tools"]
@@ -140,6 +158,11 @@ async def test_schemas_of_tools_are_valid_json_schema_2020_12_objects(in_process
             jsonschema.Draft202012Validator.check_schema(schema)
 
 
+@pytest.mark.requirement(
+    "base.capability-missing-400",
+    "base.error-codes-reserved",
+    "http.status-400-missing-capability",
+)
 async def test_a_missing_capability_is_told_with_400(over_http: Start, schemas: Any) -> None:
     body = {"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"taskId": "a", "_meta": UNABLE}}
     headers = {"mcp-protocol-version": MODERN, "mcp-method": "tasks/get", "mcp-name": "a"}
@@ -149,6 +172,7 @@ async def test_a_missing_capability_is_told_with_400(over_http: Start, schemas: 
     schemas.modern("MissingRequiredClientCapabilityError", response.json())
 
 
+@pytest.mark.requirement("elicitation.no-claimed-identity")
 async def test_a_caller_is_not_who_the_client_says_but_who_is_authenticated(in_process: Start) -> None:
     claims = {META + "clientInfo": {"name": "ada", "version": "1"}, "user": "ada", "sub": "ada"}
     async with in_process() as client:
@@ -161,6 +185,7 @@ async def test_a_caller_is_not_who_the_client_says_but_who_is_authenticated(in_p
     assert refused["error"]["code"] == -32602
 
 
+@pytest.mark.requirement("base.notification-unanswered")
 async def test_a_notification_is_never_answered(in_process: Start) -> None:
     async with in_process() as client:
         for method in ("notifications/cancelled", "notifications/none", "tools/list"):

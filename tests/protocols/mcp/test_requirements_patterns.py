@@ -18,6 +18,7 @@ Start = Callable[..., AbstractAsyncContextManager[Any]]
 REFUND = {"order_id": "A", "amount": 500}
 
 
+@pytest.mark.requirement("progress.rises", "progress.token")
 async def test_progress_that_does_not_rise_is_not_told(in_process: Start, recorded: Any) -> None:
     @agent(description="Report what it likes")
     async def erratic(ctx: Context) -> None:
@@ -30,6 +31,7 @@ async def test_progress_that_does_not_rise_is_not_told(in_process: Start, record
     assert {m["params"]["progressToken"] for m in recorded.sent} == {0}
 
 
+@pytest.mark.requirement("progress.stops")
 async def test_nothing_is_told_under_a_token_once_its_request_is_answered(in_process: Start, recorded: Any) -> None:
     go_on = asyncio.Event()
 
@@ -47,6 +49,7 @@ async def test_nothing_is_told_under_a_token_once_its_request_is_answered(in_pro
     assert [m["params"]["progress"] for m in recorded.sent] == [1]
 
 
+@pytest.mark.requirement("progress.active-token")
 async def test_each_call_is_told_its_own_progress_under_its_own_token(in_process: Start, recorded: Any) -> None:
     other = type(recorded)()
     async with in_process() as client:
@@ -58,6 +61,7 @@ async def test_each_call_is_told_its_own_progress_under_its_own_token(in_process
     assert [m["params"]["progressToken"] for m in other.sent] == ["b"] * 3
 
 
+@pytest.mark.requirement("http.stream-no-requests", "patterns.no-server-requests")
 async def test_a_modern_client_is_sent_no_request(in_process: Start, recorded: Any) -> None:
     async with in_process() as client:
         asked = await client.call("refund", REFUND, elicits=True, channel=recorded, meta={"progressToken": 1})
@@ -65,6 +69,7 @@ async def test_a_modern_client_is_sent_no_request(in_process: Start, recorded: A
     assert [m for m in recorded.sent if "id" in m or not m["method"].startswith("notifications/")] == []
 
 
+@pytest.mark.requirement("elicitation.declared-modes", "mrtr.declared-only")
 @pytest.mark.parametrize("elicitation", [None, {"url": {}}])
 async def test_a_client_is_asked_in_no_mode_that_it_has_not_declared(in_process: Start, elicitation: Any) -> None:
     key = "io.modelcontextprotocol/clientCapabilities"
@@ -77,6 +82,7 @@ async def test_a_client_is_asked_in_no_mode_that_it_has_not_declared(in_process:
     assert result["structuredContent"]["status"] == "waiting"
 
 
+@pytest.mark.requirement("mrtr.keys-unique")
 async def test_questions_that_lie_open_together_have_keys_of_their_own(in_process: Start, schemas: Any) -> None:
     @agent(description="Ask two things at once")
     async def both(ctx: Context) -> list[str]:
@@ -88,6 +94,7 @@ async def test_questions_that_lie_open_together_have_keys_of_their_own(in_proces
     schemas.modern("InputRequiredResult", asked)
 
 
+@pytest.mark.requirement("mrtr.supported-requests")
 @pytest.mark.parametrize("method", ["server/discover", "tools/list", "resources/list", "resources/templates/list"])
 async def test_only_a_call_asks_for_input(in_process: Start, method: str) -> None:
     async with in_process() as client:
@@ -98,6 +105,7 @@ async def test_only_a_call_asks_for_input(in_process: Start, method: str) -> Non
     assert "inputRequests" not in result
 
 
+@pytest.mark.requirement("mrtr.no-return-assumed")
 async def test_an_unanswered_question_holds_nothing_up(in_process: Start) -> None:
     async with in_process() as client:
         asked = [await client.call("refund", REFUND, elicits=True) for _ in range(3)]

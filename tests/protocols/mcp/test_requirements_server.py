@@ -19,6 +19,7 @@ Start = Callable[..., AbstractAsyncContextManager[Any]]
 RAW = bytes(range(256))
 
 
+@pytest.mark.requirement("resources.declared", "resources.listed", "tools.declared", "tools.listed")
 async def test_what_is_served_is_declared_and_what_is_declared_is_served(in_process: Start) -> None:
     methods = {"tools": "tools/list", "resources": "resources/list", "prompts": "prompts/list"}
     async with in_process() as client:
@@ -29,6 +30,7 @@ async def test_what_is_served_is_declared_and_what_is_declared_is_served(in_proc
     assert served >= {"tools", "resources"}
 
 
+@pytest.mark.requirement("caching.hints", "caching.public-is-shared", "caching.ttl")
 async def test_results_that_may_be_kept_say_for_how_long_and_for_whom(in_process: Start) -> None:
     async with in_process(list_ttl_ms=5_000) as client:
         called = await client.call("report")
@@ -48,6 +50,7 @@ async def test_results_that_may_be_kept_say_for_how_long_and_for_whom(in_process
     assert results[1]["ttlMs"] == 5_000
 
 
+@pytest.mark.requirement("caching.scope-of-pages")
 async def test_all_pages_of_a_list_have_one_cache_scope(in_process: Start) -> None:
     scopes: list[str] = []
     async with in_process(page_size=2) as client:
@@ -60,6 +63,7 @@ async def test_all_pages_of_a_list_have_one_cache_scope(in_process: Start) -> No
     assert len(set(scopes)) == 1
 
 
+@pytest.mark.requirement("tools.output-conforms")
 async def test_structured_content_fits_the_schema_that_the_list_tells(in_process: Start) -> None:
     calls: dict[str, dict[str, Any]] = {
         "echo": {"text": "hi"},
@@ -83,6 +87,7 @@ async def oddly_named(ctx: Context) -> None:
     await ctx.artifact("a b/../ü?#.bin", RAW)
 
 
+@pytest.mark.requirement("resources.binary", "resources.uri-rfc3986")
 async def test_the_uri_of_a_resource_is_a_uri_and_its_bytes_come_as_base64(in_process: Start) -> None:
     async with in_process(oddly_named, embed_limit=1) as client:
         _, link = (await client.call("oddly_named"))["content"]
@@ -95,6 +100,12 @@ async def test_the_uri_of_a_resource_is_a_uri_and_its_bytes_come_as_base64(in_pr
     assert base64.b64decode(read["blob"], validate=True) == RAW
 
 
+@pytest.mark.requirement(
+    "resources.file-paths",
+    "resources.no-empty-contents",
+    "resources.not-found",
+    "resources.validate-uris",
+)
 @pytest.mark.parametrize(
     "uri",
     [

@@ -49,6 +49,7 @@ async def _piped(in_process: Start, *messages: dict[str, Any]) -> bytes:
             return await asyncio.get_running_loop().run_in_executor(None, file.read)
 
 
+@pytest.mark.requirement("stdio.one-line", "transports.utf-8")
 async def test_a_message_on_stdio_is_one_line_of_utf_8_whatever_its_text(in_process: Start) -> None:
     written = await _piped(in_process, _call(1, "echo", {"text": TEXT}))
     assert written.endswith(b"\n")
@@ -57,12 +58,14 @@ async def test_a_message_on_stdio_is_one_line_of_utf_8_whatever_its_text(in_proc
     assert json.loads(written.decode("utf-8"))["result"]["structuredContent"] == {"result": TEXT}
 
 
+@pytest.mark.requirement("patterns.no-server-requests", "stdio.no-requests")
 async def test_a_modern_client_on_stdio_is_written_no_request(in_process: Start) -> None:
     question = _call(1, "refund", {"order_id": "A", "amount": 500}, elicitation={})
     (answer,) = (await _piped(in_process, question)).splitlines()
     assert json.loads(answer)["result"]["resultType"] == "input_required"
 
 
+@pytest.mark.requirement("transports.utf-8")
 async def test_text_over_http_is_utf_8(over_http: Start) -> None:
     body = json.dumps(_call(1, "echo", {"text": TEXT}), ensure_ascii=False).encode()
     headers = _headers("echo") | {"Content-Type": "application/json"}
@@ -71,6 +74,7 @@ async def test_text_over_http_is_utf_8(over_http: Start) -> None:
     assert json.loads(response.content.decode("utf-8"))["result"]["structuredContent"] == {"result": TEXT}
 
 
+@pytest.mark.requirement("http.header-names")
 @pytest.mark.parametrize("change", [str.upper, str.lower, str.title])
 async def test_names_of_headers_are_compared_without_regard_to_case(
     over_http: Start, change: Callable[[str], str]
@@ -84,6 +88,7 @@ async def test_names_of_headers_are_compared_without_regard_to_case(
     assert (refused.status_code, refused.json()["error"]["code"]) == (400, -32020)
 
 
+@pytest.mark.requirement("base.notification-no-id", "http.stream-no-requests", "http.stream-own-notifications")
 async def test_a_stream_carries_what_belongs_to_its_request_alone(over_http: Start) -> None:
     async def counted(client: httpx.AsyncClient, url: str, id: int, to: int) -> list[dict[str, Any]]:
         body = _call(id, "count", {"to": to}, elicitation={})
@@ -99,6 +104,7 @@ async def test_a_stream_carries_what_belongs_to_its_request_alone(over_http: Sta
         assert last["id"] == id
 
 
+@pytest.mark.requirement("http.notification-refused")
 async def test_what_cannot_be_accepted_is_an_http_error(over_http: Start) -> None:
     noted = {"jsonrpc": "2.0", "method": 7}
     async with over_http() as server, httpx.AsyncClient() as client:

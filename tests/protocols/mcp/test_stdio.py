@@ -101,6 +101,7 @@ async def _pipe(in_process: Start, *agents: Agent, **changes: Any) -> AsyncGener
             os.close(sink)
 
 
+@pytest.mark.requirement("base.result-type", "transports.directions")
 def test_both_eras_are_spoken_on_one_pipe_in_any_order(tmp_path: Path) -> None:
     answers = _run(
         tmp_path,
@@ -122,6 +123,7 @@ def test_both_eras_are_spoken_on_one_pipe_in_any_order(tmp_path: Path) -> None:
     assert by_id[3] == {}
 
 
+@pytest.mark.requirement("base.notification-unanswered", "stdio.stdout-messages-only")
 def test_noise_is_answered_as_noise_and_what_is_printed_never_mixes_with_the_answers(tmp_path: Path) -> None:
     answers = _run(
         tmp_path,
@@ -226,6 +228,7 @@ async def test_a_call_with_an_open_question_is_answered_with_a_handle_when_the_i
     assert handle["result"]["structuredContent"]["status"] == "waiting"
 
 
+@pytest.mark.requirement("stdio.silent-after-cancel")
 @pytest.mark.anyio
 async def test_cancelling_ends_the_run_and_the_request_stays_unanswered(in_process: Start, the_run: Any) -> None:
     at_work = asyncio.Event()

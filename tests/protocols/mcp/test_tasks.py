@@ -37,6 +37,16 @@ async def test_a_call_that_ends_at_once_is_answered_with_its_result_though_tasks
     assert result["structuredContent"] == {"result": "hi"}
 
 
+@pytest.mark.requirement(
+    "tasks.consistent",
+    "tasks.durable",
+    "tasks.get-completed",
+    "tasks.get-result-type",
+    "tasks.get-status",
+    "tasks.get-working",
+    "tasks.result-is-the-requests",
+    "tasks.result-type",
+)
 async def test_a_call_that_takes_longer_is_a_task_that_is_there_before_the_answer(
     in_process: Start, schemas: Any
 ) -> None:
@@ -54,6 +64,14 @@ async def test_a_call_that_takes_longer_is_a_task_that_is_there_before_the_answe
     schemas.modern("CallToolResult", completed["result"])
 
 
+@pytest.mark.requirement(
+    "tasks.get-input-required",
+    "tasks.keys-not-reused",
+    "tasks.keys-one-meaning",
+    "tasks.keys-unique",
+    "tasks.update-acknowledged",
+    "tasks.update-result-type",
+)
 async def test_a_task_lives_through_its_questions_each_under_a_key_of_its_own(in_process: Start, schemas: Any) -> None:
     async with in_process() as client:
         task_id = (await client.call("ship", {"order_id": "A"}, tasks=True, elicits=True))["taskId"]
@@ -77,6 +95,7 @@ async def test_a_task_lives_through_its_questions_each_under_a_key_of_its_own(in
     schemas.tasks("UpdateTaskResult", acknowledged)
 
 
+@pytest.mark.requirement("mrtr.declared-only")
 async def test_a_client_without_elicitation_sees_that_input_is_required_and_no_request_for_it(
     in_process: Start,
 ) -> None:
@@ -114,6 +133,7 @@ async def test_an_answer_that_does_not_fit_is_refused_and_its_question_stays_ope
     assert list(after["inputRequests"]) == ["address"]
 
 
+@pytest.mark.requirement("tasks.update-acknowledged")
 @pytest.mark.parametrize("action", ["accept", "decline"])
 async def test_answering_what_was_answered_elsewhere_is_acknowledged_and_changes_nothing(
     in_process: Start, action: str
@@ -129,6 +149,7 @@ async def test_answering_what_was_answered_elsewhere_is_acknowledged_and_changes
     assert seen["result"]["structuredContent"] == {"result": "declined"}
 
 
+@pytest.mark.requirement("tasks.failed-is-json-rpc", "tasks.result-is-the-requests", "tasks.tool-error-completed")
 async def test_a_failed_run_is_a_completed_task_whose_result_is_an_error(in_process: Start) -> None:
     async with in_process() as client:
         run = await client.engine.run(CALLER, RunRequest("fail", {"politely": False}))
@@ -137,6 +158,7 @@ async def test_a_failed_run_is_a_completed_task_whose_result_is_an_error(in_proc
     assert seen["result"]["isError"] is True
 
 
+@pytest.mark.requirement("tasks.get-cancelled")
 async def test_a_cancelled_task_is_told_so_and_cancelling_one_that_has_ended_is_acknowledged(in_process: Start) -> None:
     async with in_process(inline_wait=0.01) as client:
         task_id = (await client.call("slow", {"seconds": 60}, tasks=True))["taskId"]
@@ -146,6 +168,7 @@ async def test_a_cancelled_task_is_told_so_and_cancelling_one_that_has_ended_is_
     assert seen["status"] == "cancelled"
 
 
+@pytest.mark.requirement("cancellation.races", "tasks.cancel-by-request")
 async def test_cancelling_the_request_does_not_touch_its_task(in_process: Start) -> None:
     async with in_process(inline_wait=0.01) as client:
         task_id = (await client.call("slow", {"seconds": 0.1}, tasks=True, id=5))["taskId"]
@@ -162,6 +185,7 @@ async def test_a_run_of_another_protocol_is_a_task_by_its_id(in_process: Start) 
     assert seen["result"]["structuredContent"] == {"result": "from elsewhere"}
 
 
+@pytest.mark.requirement("base.explicit-state", "tasks.durable")
 async def test_a_task_is_polled_after_a_restart(in_process: Start) -> None:
     async with in_process() as client:
         task_id = (await client.call("refund", REFUND, tasks=True, elicits=True))["taskId"]
@@ -175,6 +199,15 @@ async def test_a_task_is_polled_after_a_restart(in_process: Start) -> None:
     assert done["result"]["structuredContent"] == {"result": "refunded 500"}
 
 
+@pytest.mark.requirement(
+    "base.capability-missing",
+    "tasks.authorized",
+    "tasks.errors",
+    "tasks.undeclared-methods",
+    "tasks.unknown-id",
+    "tools.access",
+    "versioning.extension-fallback",
+)
 @pytest.mark.parametrize("method", ["tasks/get", "tasks/update", "tasks/cancel"])
 async def test_a_task_needs_the_capability_and_an_id_that_is_the_callers(in_process: Start, method: str) -> None:
     async with in_process() as client:

@@ -44,6 +44,7 @@ def _client(table: Table, keep: float = 60.0) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url="http://testserver")
 
 
+@pytest.mark.requirement("authorization.storage")
 async def test_a_key_is_32_random_bytes_of_which_only_the_hash_is_kept() -> None:
     row, text, digest = make_key("acme", "ada")
     assert text.startswith(f"dg_{row.id}_")
@@ -54,6 +55,7 @@ async def test_a_key_is_32_random_bytes_of_which_only_the_hash_is_kept() -> None
     assert make_key("acme", "ada")[1] != text
 
 
+@pytest.mark.requirement("elicitation.user-by-credentials")
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
 async def test_a_key_says_who_is_calling(header: str) -> None:
     table = Table()
@@ -63,6 +65,7 @@ async def test_a_key_says_who_is_calling(header: str) -> None:
     assert (answer.status_code, answer.text) == (200, "acme/ada/runs:read")
 
 
+@pytest.mark.requirement("authorization.status-codes")
 async def test_no_key_is_challenged_without_an_error_code() -> None:
     async with _client(Table()) as client:
         answer = await client.get("/runs")
@@ -81,6 +84,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.requirement("authorization.invalid-401", "authorization.status-codes")
 @pytest.mark.parametrize("value", WRONG)
 async def test_a_wrong_key_is_challenged_as_an_invalid_token_and_not_repeated(value: str) -> None:
     async with _client(Table()) as client:
