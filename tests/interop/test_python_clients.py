@@ -98,6 +98,8 @@ def test_fastmcp_with_its_tasks_answers_a_task_and_goes_on_by_the_handle_without
     see: See, server: Server
 ) -> None:
     seen = see(python("fastmcp"), "through_fastmcp_tasks", server)
+    _lists(seen)
+    _calls(seen)
     assert seen["asked"] == ["Delete it?", "Refund 500 for A-1?"]
     assert seen["statuses"] == ["input_required", "completed"]
     assert seen["refund"]["structured"] == {"result": "refunded 500"}

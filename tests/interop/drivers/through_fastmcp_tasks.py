@@ -6,7 +6,7 @@ from fastmcp import Client
 from fastmcp.client.elicitation import ElicitResult
 from fastmcp.client.transports import StdioTransport
 from fastmcp_tasks import call_tool_task
-from seen import COMMAND, QUESTIONS, URL, Seen, answer, result, run, yes
+from seen import CALLS, COMMAND, COUNT, QUESTIONS, URL, Seen, answer, result, run, yes
 
 
 def connect(**how: Any) -> Client:
@@ -23,6 +23,9 @@ async def see(seen: Seen) -> None:
         return ElicitResult(action="accept", content=yes(params.requested_schema))
 
     async with connect(elicitation_handler=person) as client:
+        seen["tools"] = {tool.name: tool for tool in await client.list_tools()}
+        for name, arguments in {"count": COUNT, **CALLS}.items():
+            seen[name] = told(await client.call_tool(name, arguments, raise_on_error=False))
         seen["delete"] = told(await client.call_tool("delete", QUESTIONS["delete"]))
         task = await call_tool_task(client, "refund", QUESTIONS["refund"])
         before = (await task.status()).status
