@@ -32,6 +32,9 @@ _METHODS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("resources/list", ALL, "list_resources"),
     ("resources/templates/list", ALL, "list_templates"),
     ("resources/read", ALL, "read_resource"),
+    ("prompts/list", ALL, "list_prompts"),
+    ("prompts/get", ALL, "get_prompt"),
+    ("completion/complete", ALL, "complete"),
     ("tasks/get", MODERN, "get_task"),
     ("tasks/update", MODERN, "update_task"),
     ("tasks/cancel", MODERN, "cancel_task"),
@@ -52,6 +55,8 @@ FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "elicitation": frozenset(_FROM_2025_06_18),
     "elicitation_mode": frozenset(_FROM_2025_11_25),
     "multi_select": frozenset(_FROM_2025_11_25),
+    "icons": frozenset(_FROM_2025_11_25),
+    "completion_context": frozenset(_FROM_2025_06_18),
 }
 """Part of a result or of a request of ours → the versions that know it."""
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from dragoman.agents.catalog import Catalog
+from dragoman.agents.templates import UriTemplate
 from dragoman.engine import Engine
-from dragoman.mcp import eras, params
+from dragoman.mcp import artifacts, eras, params
 from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
+from dragoman.mcp.completion import Completion
 from dragoman.mcp.elicitation import Desk
 from dragoman.mcp.errors import (
     INTERNAL,
@@ -26,9 +28,11 @@ from dragoman.mcp.errors import (
     protocol_error,
     version_unsupported,
 )
+from dragoman.mcp.ids import Ids
 from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
 from dragoman.mcp.objects import is_object
 from dragoman.mcp.project import stamp
+from dragoman.mcp.prompts import Prompts
 from dragoman.mcp.resources import Resources
 from dragoman.mcp.sealed import Sealer
 from dragoman.mcp.settings import McpSettings
@@ -43,6 +47,7 @@ VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 
 _LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
+_OFFERED: Final[Mapping[str, Json]] = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
 _MODERN_METHODS: Final = frozenset(method for method, version in eras.VERBS if version in eras.MODERN)
 _log = logging.getLogger("dragoman.mcp")
 
@@ -84,6 +89,9 @@ class Kernel:
         tools = Tools(engine, settings, self.sealer, patience, self._server_info)
         tasks = Tasks(engine, settings, tools)
         resources = Resources(engine, settings)
+        prompts = Prompts(self._catalog, settings, self._server_info)
+        templates = [UriTemplate(artifacts.uri_of("{run_id}", "{artifact_id}"))]
+        completion = Completion(self._catalog, prompts, Ids(engine), templates)
         verbs: dict[str, Verb] = {
             "discover": self.discover,
             "initialize": self.initialize,
@@ -97,6 +105,9 @@ class Kernel:
             "list_resources": resources.list_resources,
             "list_templates": resources.list_templates,
             "read_resource": resources.read_resource,
+            "list_prompts": prompts.list_prompts,
+            "get_prompt": prompts.get_prompt,
+            "complete": completion.complete,
         }
         self._verbs = {key: verbs[name] for key, name in eras.VERBS.items()}
 
@@ -149,7 +160,7 @@ class Kernel:
         """``server/discover``."""
         result: dict[str, Json] = {
             "supportedVersions": list(eras.SUPPORTED),
-            "capabilities": {"tools": {}, "resources": {}, "extensions": {TASKS: {}}},
+            "capabilities": {**_OFFERED, "extensions": {TASKS: {}}},
             "ttlMs": self._settings.list_ttl_ms,
             "cacheScope": "private",
         }
@@ -165,7 +176,7 @@ class Kernel:
         call.session = Session(version, {name: declared[name] for name in CAPABILITY.values() if name in declared})
         result: dict[str, Json] = {
             "protocolVersion": version,
-            "capabilities": {"tools": {}, "resources": {}, "logging": {}},
+            "capabilities": {**_OFFERED, "logging": {}},
             "serverInfo": self._server_info,
         }
         if self._settings.instructions:

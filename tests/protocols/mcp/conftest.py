@@ -20,7 +20,7 @@ from jsonschema.protocols import Validator
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dragoman.agents import Agent
+from dragoman.agents import Agent, Catalog
 from dragoman.engine import Engine, EngineSettings
 from dragoman.mcp import McpSettings
 from dragoman.mcp.call import Peer, Session
@@ -115,9 +115,9 @@ class Recorded:
 class InProcess:
     """A client of a kernel, without a transport."""
 
-    def __init__(self, engine: Engine, settings: McpSettings) -> None:
+    def __init__(self, engine: Engine, settings: McpSettings, catalog: Catalog | None = None) -> None:
         self.engine = engine
-        self.kernel = Kernel(engine, settings)
+        self.kernel = Kernel(engine, settings, catalog)
         self._ids = 0
 
     async def modern(
@@ -182,10 +182,10 @@ def _settings(**changes: Any) -> McpSettings:
 
 
 @asynccontextmanager
-async def _engine(path: Path, agents: Sequence[Agent]) -> AsyncGenerator[Engine]:
+async def _engine(path: Path, agents: Sequence[Agent], catalog: Catalog | None) -> AsyncGenerator[Engine]:
     ledger = SqliteLedger(path / "ledger.db")
     await ledger.open()
-    engine = Engine(ledger, agents, EngineSettings())
+    engine = Engine(ledger, agents, EngineSettings(), None if catalog is None else catalog.durable)
     try:
         await engine.start()
         yield engine
@@ -199,9 +199,9 @@ def in_process(tmp_path: Path) -> StartInProcess:
     """Start an engine and a kernel over it; a second one in the same test finds the first one's runs."""
 
     @asynccontextmanager
-    async def start(*more: Agent, **changes: Any) -> AsyncGenerator[InProcess]:
-        async with asyncio.timeout(30), _engine(tmp_path, [*AGENTS, *more]) as engine:
-            yield InProcess(engine, _settings(**changes))
+    async def start(*more: Agent, catalog: Catalog | None = None, **changes: Any) -> AsyncGenerator[InProcess]:
+        async with asyncio.timeout(30), _engine(tmp_path, [*AGENTS, *more], catalog) as engine:
+            yield InProcess(engine, _settings(**changes), catalog)
 
     return start
 
@@ -252,9 +252,9 @@ def over_http(tmp_path: Path) -> StartOverHttp:
     """Start a server; it ends with the block."""
 
     @asynccontextmanager
-    async def start(*more: Agent, **changes: Any) -> AsyncGenerator[OverHttp]:
-        async with asyncio.timeout(60), _engine(tmp_path, [*AGENTS, *more]) as engine:
-            app = _Authenticated(Starlette(routes=routes(engine, _settings(**changes))))
+    async def start(*more: Agent, catalog: Catalog | None = None, **changes: Any) -> AsyncGenerator[OverHttp]:
+        async with asyncio.timeout(60), _engine(tmp_path, [*AGENTS, *more], catalog) as engine:
+            app = _Authenticated(Starlette(routes=routes(engine, _settings(**changes), catalog)))
             config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
             server = uvicorn.Server(config)
             listening = socket.create_server(("127.0.0.1", 0))

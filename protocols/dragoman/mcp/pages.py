@@ -1,0 +1,91 @@
+"""Lists of what is offered, as pages of JSON that are made once: for each version, and for what a caller may see.
+
+A cursor names the entry that it follows, so a list that changes between two pages neither repeats nor skips an entry
+that stayed. Knows no kind of entry; ``prompts.py`` and its like say what is listed and when that has changed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman.mcp import project
+from dragoman.mcp.call import Call
+from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
+from dragoman.mcp.settings import McpSettings
+from dragoman.memory.codec import dumps
+from dragoman.memory.model import Json
+
+__all__ = ["Pages"]
+
+_MOST_KEPT: Final = 256
+_Entry = Mapping[str, Json]
+
+
+class Pages:
+    """The pages of one list: ``member`` is where a page holds its entries, ``named`` what tells entries apart."""
+
+    def __init__(self, member: str, named: str, settings: McpSettings, server_info: Mapping[str, Json]) -> None:
+        self._member = member
+        self._named = named
+        self._settings = settings
+        self._server_info = server_info
+        self._kept: dict[tuple[Hashable, ...], bytes] = {}
+
+    def forget(self) -> None:
+        """The list has changed: what was made of it is dropped."""
+        self._kept.clear()
+
+    def page(self, call: Call, entries: Callable[[], Sequence[_Entry]], seen_as: Hashable = None) -> bytes:
+        """The page that a request asks for. ``seen_as`` stands for all that ``entries`` depends on beside the version.
+
+        Raises ``ProtocolError`` for a cursor that is not ours, or whose entry has gone.
+        """
+        cursor: Any = call.params.get("cursor")
+        if cursor is not None and not isinstance(cursor, str):
+            raise self._stale(call)
+        key = (call.version, seen_as, cursor)
+        kept = self._kept.get(key)
+        if kept is None:
+            kept = self._made(call, entries(), cursor)
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept.clear()
+            self._kept[key] = kept
+        return kept
+
+    def _made(self, call: Call, entries: Sequence[_Entry], cursor: str | None) -> bytes:
+        start = 0
+        if cursor is not None:
+            names = [entry[self._named] for entry in entries]
+            try:
+                start = names.index(_name(cursor)) + 1
+            except ValueError:
+                raise self._stale(call) from None
+        shown = entries[start : start + self._settings.page_size]
+        page: dict[str, Json] = {self._member: shown}
+        if start + len(shown) < len(entries):
+            page["nextCursor"] = _cursor(shown[-1][self._named])
+        if call.modern:
+            page |= {"ttlMs": self._settings.list_ttl_ms, "cacheScope": "private"}
+        return dumps(project.stamp(page, call.modern, self._server_info))
+
+    @staticmethod
+    def _stale(call: Call) -> ProtocolError:
+        return ProtocolError(
+            INVALID_PARAMS,
+            f"{call.request.method}: the cursor is not one of ours, or its list has changed; begin anew.",
+        )
+
+
+def _cursor(name: str) -> str:
+    return base64.urlsafe_b64encode(name.encode()).rstrip(b"=").decode()
+
+
+def _name(cursor: str) -> str:
+    """Raises ``ValueError``."""
+    try:
+        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except binascii.Error as error:
+        raise ValueError(str(error)) from None
