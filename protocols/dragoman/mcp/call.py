@@ -29,11 +29,13 @@ CAPABILITY: Final[Mapping[str, str]] = {
 @dataclass(frozen=True, slots=True)
 class Session:
     """What ``initialize`` settled with an older client: the version, and what the client can be asked. ``id`` is unique
-    to it."""
+    to it. ``level`` is the least level of logs that it set, ``watched`` the URIs that it subscribed to."""
 
     version: str
     capabilities: Mapping[str, Json] = field(default_factory=dict[str, Json])
     id: str = ""
+    level: str | None = None
+    watched: frozenset[str] = frozenset()
 
     @property
     def elicits(self) -> bool:
@@ -96,7 +98,8 @@ class Call:
 
     ``capabilities`` are the request's own in the modern era, its session's in the older one. ``run_id`` is set once a
     run was accepted for it, ``stop`` while something is at work that ends with the request; ``withdrawn`` once the
-    client took it back. ``session`` is set by ``initialize``.
+    client took it back. ``session`` is set by ``initialize``; ``session_change`` is what a request changes in its
+    session, for the transport to keep.
     """
 
     principal: Principal
@@ -107,6 +110,7 @@ class Call:
     capabilities: Mapping[str, Json]
     channel: Channel
     session: Session | None = None
+    session_change: Callable[[Session], Session] | None = None
     run_id: str | None = None
     stop: Callable[[], None] | None = None
     withdrawn: bool = False

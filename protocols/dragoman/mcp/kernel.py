@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from dragoman.agents.catalog import Catalog
 from dragoman.agents.templates import UriTemplate
 from dragoman.engine import Engine
-from dragoman.mcp import artifacts, eras, params
+from dragoman.mcp import artifacts, eras, logs, params
 from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
 from dragoman.mcp.completion import Completion
 from dragoman.mcp.elicitation import Desk
@@ -46,7 +46,6 @@ __all__ = ["CAPABILITIES", "VERSION", "Answer", "Kernel", "declared_version", "w
 VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 
-_LEVELS: Final = frozenset({"debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"})
 _OFFERED: Final[Mapping[str, Json]] = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
 _MODERN_METHODS: Final = frozenset(method for method, version in eras.VERBS if version in eras.MODERN)
 _log = logging.getLogger("dragoman.mcp")
@@ -56,11 +55,13 @@ Verb: TypeAlias = Callable[[Call], Awaitable[Mapping[str, Json] | bytes]]
 
 @dataclass(slots=True)
 class Answer:
-    """A response: its bytes, its error code if it is an error, and the session that ``initialize`` opened."""
+    """A response: its bytes, its error code if it is an error, the session that ``initialize`` opened, and what a
+    request changed in its session, which is to be kept before the response is sent."""
 
     body: bytes
     code: int | None = None
     session: Session | None = None
+    change: Callable[[Session], Session] | None = None
 
 
 def declared_version(request: Request) -> Json:
@@ -96,7 +97,7 @@ class Kernel:
             "discover": self.discover,
             "initialize": self.initialize,
             "ping": self.ping,
-            "set_level": self.set_level,
+            "set_level": logs.set_level,
             "list_tools": tools.list_tools,
             "call_tool": tools.call_tool,
             "get_task": tasks.get_task,
@@ -127,7 +128,7 @@ class Kernel:
             if not isinstance(result, bytes):
                 result = stamp(result, call.modern, self._server_info)
             opened = call.session if request.method == "initialize" else None
-            answer = Answer(result_bytes(request.id, result), session=opened)
+            answer = Answer(result_bytes(request.id, result), session=opened, change=call.session_change)
         finally:
             if peer.withdraws is not None and self._calls.get((peer.withdraws, request.id)) is call:
                 self._calls.pop((peer.withdraws, request.id), None)
@@ -185,12 +186,6 @@ class Kernel:
 
     async def ping(self, call: Call) -> Mapping[str, Json]:
         """``ping``."""
-        return {}
-
-    async def set_level(self, call: Call) -> Mapping[str, Json]:
-        """``logging/setLevel``: any level is accepted; what a run tells goes out as results and progress."""
-        if params.text(call, "level") not in _LEVELS:
-            raise ProtocolError(INVALID_PARAMS, f'logging/setLevel: "level" is one of {", ".join(sorted(_LEVELS))}.')
         return {}
 
     # -- inside -------------------------------------------------------------------------------------------------------

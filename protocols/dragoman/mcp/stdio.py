@@ -120,6 +120,8 @@ class _Pipe:
         answer = await self._kernel.request(self._peer(), request, self)
         if answer is not None:
             self._session = answer.session or self._session
+            if answer.change is not None and self._session is not None:
+                self._session = answer.change(self._session)
             await self._write(answer.body)
 
     async def _reply(self, reply: Reply) -> None:
