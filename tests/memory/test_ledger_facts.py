@@ -57,6 +57,20 @@ async def test_what_has_expired_is_not_there(ledger: Ledger) -> None:
     assert await ledger.recall(TENANT, "session", "a") == 4
 
 
+async def test_a_fact_is_prolonged_as_it_is_and_one_that_is_gone_does_not_come_back(ledger: Ledger) -> None:
+    await ledger.remember(TENANT, "session", "a", {"kept": 1}, HOUR)
+    assert await ledger.prolong(TENANT, "session", "a", HOUR) is True
+    assert await ledger.recall(TENANT, "session", "a") == {"kept": 1}
+    assert await ledger.prolong("umbrella", "session", "a", OVER) is False
+    assert await ledger.prolong(TENANT, "session", "a", OVER) is True
+    assert await ledger.recall(TENANT, "session", "a") is None
+    assert await ledger.prolong(TENANT, "session", "a", HOUR) is False
+    await ledger.remember(TENANT, "session", "b", 1, HOUR)
+    await ledger.forget(TENANT, "session", "b")
+    assert await ledger.prolong(TENANT, "session", "b", HOUR) is False
+    assert await ledger.recall(TENANT, "session", "b") is None
+
+
 async def test_a_sweep_leaves_what_has_not_expired(ledger: Ledger) -> None:
     for n in range(250):
         await ledger.remember(TENANT, "session", f"over {n}", n, OVER)

@@ -452,6 +452,11 @@ class Ledger(Protocol):
         """What is kept and has not expired, or None."""
         ...
 
+    async def prolong(self, tenant: str, kind: str, key: str, ttl_s: float) -> bool:
+        """Let what is kept expire in ``ttl_s`` seconds; whether it is there. What has expired or was forgotten does not
+        come back by it."""
+        ...
+
     async def forget(self, tenant: str, kind: str, key: str) -> bool:
         """Remove it; whether it was there and had not expired."""
         ...

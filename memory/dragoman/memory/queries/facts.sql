@@ -10,6 +10,10 @@ WHERE ?7 = 0 OR facts.expires_at <= ?6;
 -- tenant, kind, key, now
 SELECT value FROM facts WHERE tenant = ? AND kind = ? AND key = ? AND expires_at > ?;
 
+-- :name prolong_fact
+-- expires_at, tenant, kind, key, now
+UPDATE facts SET expires_at = ? WHERE tenant = ? AND kind = ? AND key = ? AND expires_at > ?;
+
 -- :name forget_fact
 -- tenant, kind, key
 DELETE FROM facts WHERE tenant = ? AND kind = ? AND key = ? RETURNING expires_at;

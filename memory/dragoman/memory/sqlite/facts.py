@@ -1,4 +1,4 @@
-"""The verbs of facts: ``remember``, ``recall``, ``forget``. What has expired is not there, swept or not."""
+"""The verbs of facts: ``remember``, ``recall``, ``prolong``, ``forget``. What has expired is not there, swept or not."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dragoman.memory.model import Json
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
-__all__ = ["drop_expired", "forget", "read_fact", "remember"]
+__all__ = ["drop_expired", "forget", "prolong", "read_fact", "remember"]
 
 _REMEMBER = SQL["remember_fact"]
 _RECALL = SQL["recall_fact"]
+_PROLONG = SQL["prolong_fact"]
 _FORGET = SQL["forget_fact"]
 _DROP = SQL["drop_expired_facts"]
 
@@ -34,6 +35,12 @@ def read_fact(db: sqlite3.Connection, tenant: str, kind: str, key: str) -> Json 
     """See ``Ledger.recall``."""
     row = db.execute(_RECALL, (tenant, kind, key, now_micros())).fetchone()
     return None if row is None else orjson.loads(row[0])
+
+
+def prolong(tx: Tx, tenant: str, kind: str, key: str, ttl_s: float) -> bool:
+    """See ``Ledger.prolong``."""
+    now = now_micros()
+    return tx.execute(_PROLONG, (now + int(ttl_s * 1e6), tenant, kind, key, now)).rowcount == 1
 
 
 def forget(tx: Tx, tenant: str, kind: str, key: str) -> bool:

@@ -309,6 +309,10 @@ class SqliteLedger:
         """See ``Ledger.recall``."""
         return self._reader.here(facts.read_fact, tenant, kind, key)
 
+    async def prolong(self, tenant: str, kind: str, key: str, ttl_s: float) -> bool:
+        """See ``Ledger.prolong``."""
+        return await self._writer.run(facts.prolong, tenant, kind, key, ttl_s)
+
     async def forget(self, tenant: str, kind: str, key: str) -> bool:
         """See ``Ledger.forget``."""
         return await self._writer.run(facts.forget, tenant, kind, key)
