@@ -1,4 +1,4 @@
-"""The verbs of facts: ``remember``, ``recall``, ``prolong``, ``forget``. What has expired is not there, swept or not."""
+"""The verbs of facts: small things that expire. What has expired is not there, swept or not."""
 
 from __future__ import annotations
 
