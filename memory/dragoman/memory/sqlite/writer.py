@@ -33,6 +33,8 @@ Ts = TypeVarTuple("Ts")
 
 # Bounds how long the first caller of a batch waits for the last one's statements.
 _MAX_BATCH = 256
+# Verbs that are handed over without waiting for more: a COMMIT costs each of so many little.
+_ENOUGH = 32
 
 
 # The verb, its arguments, whether a power failure may take it, and who waits. Plain tuples: each write makes two.
@@ -82,9 +84,13 @@ class Writer:
         self._pending.append((verb, args, relaxed, future))
         return future
 
-    def _hand_over(self) -> None:
-        if self._pending:
-            self._inbox.put(self._pending)
+    def _hand_over(self, seen: int = 0) -> None:
+        """Hand the verbs over, unless the last turn of a busy loop brought more: the next one may too."""
+        pending = self._pending
+        if seen < len(pending) < _ENOUGH:
+            self._loop.call_soon(self._hand_over, len(pending))
+        elif pending:
+            self._inbox.put(pending)
             self._pending = []
 
     async def close(self) -> None:
