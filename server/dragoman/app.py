@@ -31,6 +31,7 @@ from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.sqlite import SqliteLedger
+from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
 from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_settings
 from dragoman.telemetry import TraceContext, current_trace
@@ -64,7 +65,7 @@ def build_app(
     routes = [*_faces(engine, settings, catalog), *_health(engine)]
     app = Starlette(
         routes=routes,
-        middleware=_onion(settings, ledger, _roots(routes)),
+        middleware=[*_onion(settings, ledger, _roots(routes)), Middleware(ExactPaths, routes)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
         lifespan=lifespan,
     )
