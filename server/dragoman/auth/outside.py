@@ -32,7 +32,7 @@ class Outside:
         self._roots = frozenset(roots)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._path or scope.get("root_path"):
+        if (self._path or scope.get("root_path")) and scope["type"] != "lifespan":
             scope = self._within(scope)
             send = _placing(send, self._base(scope))
         await self.app(scope, receive, send)
