@@ -22,7 +22,7 @@ from dragoman.a2a.errors import (
 )
 from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
 from dragoman.a2a.stream import TaskStream
-from dragoman.engine import Engine, RunRequest, Unset
+from dragoman.engine import Engine, RunRequest, Unset, run_request
 from dragoman.engine.answers import check
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import InputInvalid, RunEnded, RunNotFound
@@ -125,7 +125,7 @@ class TaskService:
         key = short_digest(
             "a2a", principal.subject, self._agent, sending.message_id, sending.context_id, dumps(sending.parts).decode()
         )
-        return RunRequest(
+        return run_request(
             agent=self._agent,
             input=sending.data,
             text=sending.text,

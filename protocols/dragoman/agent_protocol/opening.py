@@ -20,8 +20,9 @@ from dragoman.agent_protocol.surface import Surface, named_by_body
 from dragoman.agent_protocol.unkept import refuse, refuse_run
 from dragoman.agent_protocol.wire import Command, Resume, RunCreate
 from dragoman.agent_protocol.wire_sdk import SdkRunCreate
-from dragoman.engine import RunRequest
+from dragoman.engine import RunRequest, run_request
 from dragoman.memory.errors import InputInvalid
+from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy
 
 __all__ = ["NewRun", "OldRun", "answer", "opening"]
@@ -36,6 +37,9 @@ class NewRun:
     request: RunRequest
     modes: list[str]
     cancel_on_leave: bool
+
+
+_new_run = maker(NewRun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +75,16 @@ async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_
         return OldRun(run, modes, leave, after)
     agent = face.agent(asked.agent_id)
     read = given(agent, asked.input, asked.messages)
-    request = RunRequest(
+    request = run_request(
         agent=agent.name,
         input=read.input,
         text=read.text,
         message=read.message,
         thread_id=thread_id,
         create_thread=thread_id is None or asked.if_not_exists == "create",
-        metadata=RunOptions(tuple(modes)).within(asked.metadata),
+        metadata=RunOptions.of_modes(modes).within(asked.metadata),
     )
-    return NewRun(request, modes, leave)
+    return _new_run(request, modes, leave)
 
 
 async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | None) -> NewRun | OldRun:

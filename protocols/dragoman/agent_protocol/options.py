@@ -36,6 +36,12 @@ class RunOptions:
         modes: Sequence[Any] = kept.get("stream_mode") or _DEFAULT_MODES
         return cls(tuple(str(m) for m in modes), str(kept.get("multitask_strategy") or _DEFAULT_STRATEGY))
 
+    @classmethod
+    def of_modes(cls, modes: Sequence[str]) -> RunOptions:
+        """The options of a run with these stream modes."""
+        given = tuple(modes)
+        return _DEFAULTS if given == _DEFAULT_MODES else cls(given)
+
     def within(self, metadata: Mapping[str, Json]) -> Mapping[str, Json]:
         """A client's metadata with the options in it. Raises ``InputInvalid`` when it uses the reserved key."""
         if RESERVED in metadata:

@@ -5,6 +5,6 @@ Above ``agents`` and ``memory``; below the faces. Imports no web framework and n
 
 from dragoman.engine.engine import Engine
 from dragoman.engine.hub import SlowSubscriber
-from dragoman.engine.request import UNSET, EngineSettings, RunRequest, Unset
+from dragoman.engine.request import UNSET, EngineSettings, RunRequest, Unset, run_request
 
-__all__ = ["UNSET", "Engine", "EngineSettings", "RunRequest", "SlowSubscriber", "Unset"]
+__all__ = ["UNSET", "Engine", "EngineSettings", "RunRequest", "SlowSubscriber", "Unset", "run_request"]

@@ -25,7 +25,7 @@ from dragoman.memory.errors import LeaseLost
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Change, Lease, Submission
 from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
-from dragoman.telemetry.context import bind_run
+from dragoman.telemetry.context import bind_run, join_trace
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
@@ -123,6 +123,8 @@ class Activation:
     async def drive(self) -> Run | None:
         """Drive to the end of this activation; the run as it is then, or None when the lease was lost on the way."""
         bind_run(self.run.id)
+        if isinstance(told := self.run.metadata.get("traceparent"), str):
+            join_trace(told)
         if not self._recorder.opened:
             self._soon = asyncio.get_running_loop().call_later(_OPEN_WITHIN, self._open_soon)
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, ThreadPolicy
 
-__all__ = ["UNSET", "EngineSettings", "RunRequest", "Unset"]
+__all__ = ["UNSET", "EngineSettings", "RunRequest", "Unset", "run_request"]
 
 
 class Unset:
@@ -43,6 +44,10 @@ class RunRequest:
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
     delay: float = 0.0
     wait: bool = True
+
+
+run_request = maker(RunRequest)
+"""Makes one; a face does so for every run."""
 
 
 @dataclass(frozen=True, slots=True)
