@@ -85,6 +85,7 @@ class Engine(ThreadVerbs):
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self.hub.end()
 
     async def __aenter__(self) -> Engine:
         await self.start()

@@ -21,6 +21,7 @@ class JournaledStore(Store):
     async def put(self, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> None:
         async def store_put(namespace: list[str], key: str, value: dict[str, Json]) -> None:
             await self._ctx.engine.ledger.put_item(self._ctx.run.tenant, namespace, key, value)
+            self._ctx.engine.hub.item_changed(self._ctx.run.tenant, namespace, key)
 
         arguments = (list(namespace), key, dict(value))
         await (store_put(*arguments) if self._in_step else self._ctx.step(store_put, *arguments))
@@ -36,6 +37,7 @@ class JournaledStore(Store):
     async def delete(self, namespace: Sequence[str], key: str) -> None:
         async def store_delete(namespace: list[str], key: str) -> None:
             await self._ctx.engine.ledger.delete_item(self._ctx.run.tenant, namespace, key)
+            self._ctx.engine.hub.item_changed(self._ctx.run.tenant, namespace, key)
 
         arguments = (list(namespace), key)
         await (store_delete(*arguments) if self._in_step else self._ctx.step(store_delete, *arguments))

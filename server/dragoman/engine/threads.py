@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from dragoman.engine.hub import EventHub
 from dragoman.memory.ledger import Ledger, ThreadFilter
 from dragoman.memory.model import Checkpoint, Json, Principal, Run, StoreItem, Thread
 
@@ -12,7 +13,9 @@ __all__ = ["ThreadVerbs"]
 
 class ThreadVerbs:
     """The ledger's verbs for threads and items, for one caller. See ``dragoman.memory.ledger.Ledger`` for what they
-    raise."""
+    raise, and the hub for who watches them."""
+
+    hub: EventHub
 
     def __init__(self, ledger: Ledger) -> None:
         self.ledger = ledger
@@ -56,9 +59,11 @@ class ThreadVerbs:
         messages: Sequence[Mapping[str, Json]] = (),
     ) -> Thread:
         """Merge metadata and values; new values make a checkpoint."""
-        return await self.ledger.update_thread(
+        thread = await self.ledger.update_thread(
             principal.tenant, thread_id, metadata=metadata, values=values, messages=messages
         )
+        self.hub.nudge(principal.tenant, thread_id)
+        return thread
 
     async def copy_thread(self, principal: Principal, thread_id: str) -> Thread:
         """An independent copy of a thread's values."""
@@ -78,7 +83,9 @@ class ThreadVerbs:
         self, principal: Principal, namespace: Sequence[str], key: str, value: Mapping[str, Json]
     ) -> StoreItem:
         """Create or replace an item."""
-        return await self.ledger.put_item(principal.tenant, namespace, key, value)
+        item = await self.ledger.put_item(principal.tenant, namespace, key, value)
+        self.hub.item_changed(principal.tenant, namespace, key)
+        return item
 
     async def get_item(self, principal: Principal, namespace: Sequence[str], key: str) -> StoreItem | None:
         """One item, or None."""
@@ -86,7 +93,9 @@ class ThreadVerbs:
 
     async def delete_item(self, principal: Principal, namespace: Sequence[str], key: str) -> bool:
         """Delete an item; whether it was there."""
-        return await self.ledger.delete_item(principal.tenant, namespace, key)
+        there = await self.ledger.delete_item(principal.tenant, namespace, key)
+        self.hub.item_changed(principal.tenant, namespace, key)
+        return there
 
     async def search_items(
         self,
