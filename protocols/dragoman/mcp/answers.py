@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from dragoman.engine import Engine
 from dragoman.engine.answers import check
-from dragoman.mcp import forms
+from dragoman.mcp import forms, questions
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
 from dragoman.mcp.objects import is_object
 from dragoman.memory.errors import Conflict, InputInvalid
@@ -31,7 +31,7 @@ class Answered:
     def take(self, interrupt: Interrupt, response: Json, version: str) -> None:
         """Sort one response. Raises ``ProtocolError`` for what is no response."""
         try:
-            answer = forms.answer_of(interrupt, response, version)
+            answer = questions.answer_of(interrupt, response, version)
             if isinstance(answer, forms.Outcome):
                 self.declined = self.declined or answer is forms.Outcome.DECLINED
                 self.dismissed = self.dismissed or answer is forms.Outcome.DISMISSED

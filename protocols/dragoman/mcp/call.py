@@ -114,6 +114,7 @@ class Call:
     run_id: str | None = None
     stop: Callable[[], None] | None = None
     withdrawn: bool = False
+    forbids_task: bool = False
     params: Mapping[str, Json] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,6 +130,11 @@ class Call:
         """Whether the client declared the tasks extension on this request."""
         extensions: Any = self.capabilities.get("extensions")
         return self.modern and is_object(extensions) and TASKS in extensions
+
+    @property
+    def detaches(self) -> bool:
+        """Whether it may be answered with a task."""
+        return self.tasks and not self.forbids_task
 
     @property
     def elicits(self) -> bool:

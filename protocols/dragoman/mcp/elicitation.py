@@ -1,23 +1,26 @@
-"""Elicitation in the older era: a question of a run as a request of ours to the client, and the client's reply.
+"""Questions in the older era: requests of ours to the client, and the client's replies.
 
-The id of such a request names the run and the question, so that a reply is taken by any replica and after a restart,
+The id of a run's question names the run and the question, so that a reply is taken by any replica and after a restart,
 and also when the call that asked has long been answered with a handle. What is kept in memory is only what makes a
-call wait. Follows 2025-06-18 and 2025-11-25 "Elicitation".
+call wait; a question of a plain function ends with its call. Follows 2025-06-18 and 2025-11-25 "Elicitation",
+"Sampling" and "Roots".
 """
 
 from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from dragoman.agents.errors import InterruptExpired
 from dragoman.engine import Engine
-from dragoman.mcp import answers, forms
+from dragoman.mcp import answers, questions
 from dragoman.mcp.call import Call, Peer
 from dragoman.mcp.jsonrpc import Id, Reply
 from dragoman.memory.errors import NotFound
-from dragoman.memory.model import Interrupt, RunView
+from dragoman.memory.model import Interrupt, Json, RunView
 
 __all__ = ["Desk"]
 
@@ -37,6 +40,7 @@ class Desk:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._asked: dict[Id, _Asked] = {}
+        self._requests: dict[Id, tuple[Call, asyncio.Future[Reply]]] = {}
         self._closed = False
 
     async def ask(self, call: Call, view: RunView, limit: asyncio.Timeout) -> bool:
@@ -47,15 +51,32 @@ class Desk:
         if self._closed:
             return False
         sent = {a.interrupt.id for a in self._asked.values() if a.call is call}
-        asked = [i for i in view.open_interrupts if forms.askable(i)]
+        asked = questions.askable(call, view.open_interrupts)
         for interrupt in asked:
             if interrupt.id not in sent:
                 await self._send(call, interrupt, limit, "")
         return bool(asked)
 
+    async def request(self, call: Call, request: Mapping[str, Json]) -> Reply:
+        """Send a request of a call that is no run, and wait for the client's reply. Raises ``InterruptExpired`` where
+        none can come."""
+        if self._closed or not call.channel.streams:
+            raise InterruptExpired("The client of this call takes no requests while it waits.")
+        id = f"call:{secrets.token_hex(12)}"
+        waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+        self._requests[id] = call, waiting
+        try:
+            await call.channel.send({"jsonrpc": "2.0", "id": id, **request})
+            return await waiting
+        finally:
+            del self._requests[id]
+
     def close(self) -> None:
         """No reply can come any more: put off what is asked, and ask no more."""
         self._closed = True
+        for _, waiting in self._requests.values():
+            if not waiting.done():
+                waiting.set_exception(InterruptExpired("The client has gone."))
         for asked in list(self._asked.values()):
             self._put_off(asked)
 
@@ -69,6 +90,11 @@ class Desk:
 
         Raises ``ProtocolError`` for a result that is no ElicitResult.
         """
+        if reply.id in self._requests:
+            call, waiting = self._requests[reply.id]
+            if not waiting.done() and (peer.principal, peer.session) == (call.principal, call.session):
+                waiting.set_result(reply)
+            return
         asked = self._asked.pop(reply.id, None)
         if reply.result is None:
             self._put_off(asked)
@@ -91,8 +117,7 @@ class Desk:
     async def _send(self, call: Call, interrupt: Interrupt, limit: asyncio.Timeout, problem: str) -> None:
         id = f"{_PREFIX}:{interrupt.run_id}:{interrupt.id}:{secrets.token_hex(4)}"
         self._asked[id] = _Asked(call, interrupt, limit)
-        params = forms.elicit_params(interrupt, call.version, problem)
-        await call.channel.send({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params})
+        await call.channel.send({"jsonrpc": "2.0", "id": id, **questions.request_for(call, interrupt, problem)})
 
     @staticmethod
     def _put_off(asked: _Asked | None) -> None:

@@ -16,9 +16,11 @@ from typing import Any, Final, TypeAlias
 from dragoman.agents.catalog import Catalog
 from dragoman.agents.templates import UriTemplate
 from dragoman.engine import Engine
-from dragoman.mcp import artifacts, eras, logs, params
+from dragoman.mcp import artifacts, eras, logs, params, tracing
 from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
+from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.completion import Completion
+from dragoman.mcp.durable import DurableCalls
 from dragoman.mcp.elicitation import Desk
 from dragoman.mcp.errors import (
     INTERNAL,
@@ -31,6 +33,9 @@ from dragoman.mcp.errors import (
 from dragoman.mcp.ids import Ids
 from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
 from dragoman.mcp.objects import is_object
+from dragoman.mcp.offers import Offers
+from dragoman.mcp.plain import Plain
+from dragoman.mcp.plain_tools import PlainTools
 from dragoman.mcp.project import stamp
 from dragoman.mcp.prompts import Prompts
 from dragoman.mcp.resources import Resources
@@ -87,8 +92,12 @@ class Kernel:
         self._desk = Desk(engine)
         self._calls: dict[tuple[str, Id], Call] = {}
         patience = Patience(engine, settings, self._desk)
-        tools = Tools(engine, settings, self.sealer, patience, self._server_info)
-        tasks = Tasks(engine, settings, tools)
+        plain = Plain(engine, settings, self.sealer, self._desk)
+        self._offers = Offers(engine, self._catalog, settings, COMPANIONS if settings.companions else ())
+        durable = DurableCalls(engine, settings, self.sealer, patience, self._offers.shape)
+        companions = Companions(engine, settings, patience, durable.result) if settings.companions else None
+        tools = Tools(self._offers, durable, PlainTools(plain), companions, settings, self._server_info)
+        tasks = Tasks(engine, settings, durable)
         resources = Resources(engine, settings)
         prompts = Prompts(self._catalog, settings, self._server_info)
         templates = [UriTemplate(artifacts.uri_of("{run_id}", "{artifact_id}"))]
@@ -119,6 +128,7 @@ class Kernel:
         try:
             call = self._call(peer, request, channel)
             verb = self._verb(call)
+            tracing.join(call)
             if peer.withdraws is not None:
                 self._calls[peer.withdraws, request.id] = call
             result = await verb(call)

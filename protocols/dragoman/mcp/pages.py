@@ -1,7 +1,7 @@
 """Lists of what is offered, as pages of JSON that are made once: for each version, and for what a caller may see.
 
-A cursor names the entry that it follows, so a list that changes between two pages neither repeats nor skips an entry
-that stayed. Knows no kind of entry; ``prompts.py`` and its like say what is listed and when that has changed.
+A cursor names the entries between which it lies, so a list that changes between two pages neither repeats nor skips an
+entry that stayed. Knows no kind of entry; ``prompts.py`` and its like say what is listed and when that has changed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dragoman.mcp import project
 from dragoman.mcp.call import Call
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
 from dragoman.mcp.settings import McpSettings
-from dragoman.memory.codec import dumps
+from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import Json
 
 __all__ = ["Pages"]
@@ -41,7 +41,7 @@ class Pages:
     def page(self, call: Call, entries: Callable[[], Sequence[_Entry]], seen_as: Hashable = None) -> bytes:
         """The page that a request asks for. ``seen_as`` stands for all that ``entries`` depends on beside the version.
 
-        Raises ``ProtocolError`` for a cursor that is not ours, or whose entry has gone.
+        Raises ``ProtocolError`` for a cursor that is not ours, or between whose entries nothing is left to go on from.
         """
         cursor: Any = call.params.get("cursor")
         if cursor is not None and not isinstance(cursor, str):
@@ -58,15 +58,19 @@ class Pages:
     def _made(self, call: Call, entries: Sequence[_Entry], cursor: str | None) -> bytes:
         start = 0
         if cursor is not None:
-            names = [entry[self._named] for entry in entries]
-            try:
-                start = names.index(_name(cursor)) + 1
-            except ValueError:
-                raise self._stale(call) from None
+            places = {entry[self._named]: place for place, entry in enumerate(entries)}
+            last, following = _read(cursor)
+            if last in places:
+                start = places[last] + 1
+            elif following in places:
+                start = places[following]
+            else:
+                raise self._stale(call)
         shown = entries[start : start + self._settings.page_size]
         page: dict[str, Json] = {self._member: shown}
         if start + len(shown) < len(entries):
-            page["nextCursor"] = _cursor(shown[-1][self._named])
+            rest = entries[start + len(shown)]
+            page["nextCursor"] = _cursor(shown[-1][self._named], rest[self._named])
         if call.modern:
             page |= {"ttlMs": self._settings.list_ttl_ms, "cacheScope": "private"}
         return dumps(project.stamp(page, call.modern, self._server_info))
@@ -79,13 +83,15 @@ class Pages:
         )
 
 
-def _cursor(name: str) -> str:
-    return base64.urlsafe_b64encode(name.encode()).rstrip(b"=").decode()
+def _cursor(last: str, following: str) -> str:
+    return base64.urlsafe_b64encode(dumps([last, following])).rstrip(b"=").decode()
 
 
-def _name(cursor: str) -> str:
-    """Raises ``ValueError``."""
+def _read(cursor: str) -> tuple[str, str]:
+    """The entries between which a cursor lies; empty names where it is none of ours."""
     try:
-        return base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
+        read: Any = loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        last, following = read
+    except (ValueError, TypeError, binascii.Error):
+        return "", ""
+    return str(last), str(following)

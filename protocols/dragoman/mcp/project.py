@@ -12,7 +12,10 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from dragoman.agents.agent import Agent
-from dragoman.mcp import artifacts, eras
+from dragoman.agents.hints import Hints
+from dragoman.agents.signature import Signature
+from dragoman.agents.tool import Tool
+from dragoman.mcp import artifacts, eras, results
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import FailureKind, Interrupt, Json, Run, RunStatus, RunView
 
@@ -24,11 +27,13 @@ __all__ = [
     "error_result",
     "handle_result",
     "question",
+    "request_error",
     "run_summary",
     "shape_of",
     "stamp",
     "status_message",
     "task",
+    "task_status",
     "tool",
 ]
 
@@ -38,6 +43,7 @@ TASK_STATUS: Final[Mapping[RunStatus, str]] = {
     RunStatus.WAITING: "input_required",
     RunStatus.SUCCEEDED: "completed",
     # A tool's error is a completed task with isError; "failed" is kept for JSON-RPC errors (tasks, "Task Status").
+    # See ``task_status``.
     RunStatus.FAILED: "completed",
     RunStatus.CANCELLED: "cancelled",
 }
@@ -77,14 +83,19 @@ _HANDLE_SCHEMA: Final[Mapping[str, Json]] = {
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How an agent's output becomes ``structuredContent``, which is an object: as it is, or under ``result``."""
+    """How an output becomes ``structuredContent``, which is an object: as it is, or under ``result``. With ``content``
+    it is content blocks, which this signature knows."""
 
     wraps: bool
     schema: Mapping[str, Json] | None
+    content: Signature | None = None
 
 
-def shape_of(output_schema: Mapping[str, Any]) -> Shape:
-    """The shape of an output schema. One that says nothing promises nothing: objects go as they are."""
+def shape_of(output_schema: Mapping[str, Any], signature: Signature | None = None, *, handle: bool = True) -> Shape:
+    """The shape of an output schema. One that says nothing promises nothing: objects go as they are. ``handle`` says
+    that the answer may also be a run that has not ended."""
+    if signature is not None and signature.content:
+        return Shape(wraps=False, schema=None, content=signature)
     if not output_schema:
         return Shape(wraps=False, schema=None)
     inner = dict(output_schema)
@@ -96,25 +107,43 @@ def shape_of(output_schema: Mapping[str, Any]) -> Shape:
     wraps = root.get("type") != "object"
     if wraps:
         inner = {"type": "object", "properties": {"result": inner}, "required": ["result"]}
-    schema: dict[str, Json] = {"type": "object", "anyOf": [inner, _HANDLE_SCHEMA]}
+    schema: dict[str, Json] = {"type": "object", "anyOf": [inner, _HANDLE_SCHEMA]} if handle else {**inner}
+    if not handle:
+        schema["type"] = "object"
     if definitions:
         schema["$defs"] = definitions
     return Shape(wraps, schema)
 
 
-def tool(agent: Agent, version: str) -> dict[str, Json]:
-    """An agent as a tool."""
+def tool(what: Agent | Tool[..., Any], shape: Shape, version: str) -> dict[str, Json]:
+    """An agent or a tool as ``tools/list`` tells of it."""
     described: dict[str, Json] = {
-        "name": agent.name,
-        "description": agent.description or agent.title,
-        "inputSchema": agent.input_schema,
+        "name": what.name,
+        "description": what.description or what.title,
+        "inputSchema": what.signature.input_schema,
     }
     if eras.has("titles", version):
-        described["title"] = agent.title
-    schema = shape_of(agent.output_schema).schema
-    if schema is not None and eras.has("structured", version):
-        described["outputSchema"] = schema
+        described["title"] = what.title
+    if shape.schema is not None and eras.has("structured", version):
+        described["outputSchema"] = shape.schema
+    annotations = _annotations(what.hints)
+    if annotations and eras.has("annotations", version):
+        described["annotations"] = annotations
+    if what.icons and eras.has("icons", version):
+        described["icons"] = [icon.to_json() for icon in what.icons]
+    if what.meta and eras.has("titles", version):
+        described["_meta"] = dict(what.meta)
     return described
+
+
+def _annotations(hints: Hints) -> dict[str, Json]:
+    told = {
+        "readOnlyHint": hints.read_only,
+        "destructiveHint": hints.destructive,
+        "idempotentHint": hints.idempotent,
+        "openWorldHint": hints.open_world,
+    }
+    return {name: hint for name, hint in told.items() if hint is not None}
 
 
 def call_result(view: RunView, shape: Shape, version: str, embed_limit: int) -> dict[str, Json]:
@@ -124,15 +153,13 @@ def call_result(view: RunView, shape: Shape, version: str, embed_limit: int) -> 
     meta = {"dragoman/run": run.id, "dragoman/thread": run.thread_id}
     if run.status is not RunStatus.SUCCEEDED:
         return {"content": [{"type": "text", "text": _why(run)}], "isError": True, "_meta": meta}
-    output = run.output
-    text = output if isinstance(output, str) else dumps(output).decode()
-    content: list[Json] = [{"type": "text", "text": text}]
-    for artifact in view.artifacts:
-        content.append(artifacts.block(artifact, run.id, version, embed_limit))
-    result: dict[str, Json] = {"content": content, "isError": False, "_meta": meta}
-    if eras.has("structured", version):
-        result["structuredContent"] = output if isinstance(output, dict) and not shape.wraps else {"result": output}
-    return result
+    found = results.stored_content(shape.content, run.output) if shape.content is not None else None
+    if found is not None:
+        told = results.of_content(found, version)
+    else:
+        told = results.of_value(run.output, shape.wraps, version)
+    made = [artifacts.block(artifact, run.id, version, embed_limit) for artifact in view.artifacts]
+    return {**told, "content": [*told["content"], *made], "_meta": meta}
 
 
 def _why(run: Run) -> str:
@@ -204,11 +231,25 @@ def _standing(view: RunView) -> str:
     return f"The run {run.id} of {run.agent} is still at work and goes on by itself."
 
 
+def task_status(run: Run) -> str:
+    """A run's status as a task's."""
+    return "failed" if request_error(run) is not None else TASK_STATUS[run.status]
+
+
+def request_error(run: Run) -> dict[str, Json] | None:
+    """The JSON-RPC error that a run raised, if it failed by one."""
+    failure = run.failure
+    if failure is None or failure.kind is not FailureKind.REQUEST or failure.code is None:
+        return None
+    told: dict[str, Json] = {"code": failure.code, "message": failure.message}
+    return told if failure.data is None else {**told, "data": failure.data}
+
+
 def task(run: Run, poll_interval_ms: int, message: str | None = None) -> dict[str, Json]:
     """A run as a Task (tasks extension, "Tasks")."""
     told: dict[str, Json] = {
         "taskId": run.id,
-        "status": TASK_STATUS[run.status],
+        "status": task_status(run),
         "createdAt": _time(run.created_at),
         "lastUpdatedAt": _time(run.updated_at),
         "ttlMs": None,

@@ -50,11 +50,11 @@ class Sealer:
         sealed = self._aead().encrypt(nonce, body, _bound_to(purpose, principal))
         return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
 
-    def open(self, purpose: str, principal: Principal, token: str) -> dict[str, Any]:
-        """The payload of a token. Raises ``BadSeal``, ``Lapsed``."""
+    def open(self, purpose: str, principal: Principal, token: str, longest: int = _LONGEST) -> dict[str, Any]:
+        """The payload of a token of ``longest`` characters at most. Raises ``BadSeal``, ``Lapsed``."""
         from cryptography.exceptions import InvalidTag
 
-        if len(token) > _LONGEST:
+        if len(token) > longest:
             raise BadSeal("The token is longer than any of ours.")
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-__all__ = ["McpSettings"]
+__all__ = ["McpSettings", "chosen"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,8 @@ class McpSettings:
     ``page_size`` is how many tools a page of the list has.
     ``state_ttl`` and ``session_ttl`` bound how long a ``requestState`` and a session id are good for.
     ``max_message`` bounds a message, ``embed_limit`` an artifact that comes within a result, in bytes.
-    ``companions`` lists the tools ``run_status``, ``run_answer`` and ``run_cancel``.
+    ``companions`` lists the tools ``run_status``, ``run_answer`` and ``run_cancel``; ``tools`` are globs over the names
+    of agents and of the catalog's tools, those with a ``!`` in front leave out what the others chose; None is all.
     ``allowed_hosts`` are names that the ``Host`` header may have, without port; ``allowed_origins`` are whole origins
     allowed beside those whose host is an allowed host. ``"*"`` in either allows all.
     """
@@ -47,6 +50,7 @@ class McpSettings:
     max_message: int = 4 * 1024 * 1024
     embed_limit: int = 256 * 1024
     companions: bool = True
+    tools: tuple[str, ...] | None = None
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
     allowed_origins: tuple[str, ...] = ()
 
@@ -55,3 +59,14 @@ class McpSettings:
             raise ValueError(f"state_key needs 32 bytes or more, not {len(self.state_key)}.")
         if not self.path.startswith("/"):
             raise ValueError(f"path begins with a slash: {self.path!r} does not.")
+
+    def offers(self, name: str) -> bool:
+        """Whether an agent or tool of this name is served."""
+        return self.tools is None or chosen(name, self.tools)
+
+
+def chosen(name: str, globs: Sequence[str]) -> bool:
+    """Whether globs choose a name: one of those without ``!`` fits (or there are none), and none with ``!`` does."""
+    wanted = [glob for glob in globs if not glob.startswith("!")]
+    left_out = any(fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!"))
+    return not left_out and (not wanted or any(fnmatchcase(name, glob) for glob in wanted))

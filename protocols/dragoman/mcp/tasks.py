@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dragoman.engine import Engine
 from dragoman.mcp import answers, mrtr, params, project
 from dragoman.mcp.call import TASKS, Call
+from dragoman.mcp.durable import DurableCalls
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError, capability_missing
 from dragoman.mcp.settings import McpSettings
-from dragoman.mcp.tools import Tools
 from dragoman.mcp.waiting import cancel_quietly
 from dragoman.memory.errors import RunNotFound
 from dragoman.memory.model import Json, RunStatus, RunView
@@ -24,25 +24,26 @@ __all__ = ["Tasks"]
 class Tasks:
     """The verbs of tasks."""
 
-    def __init__(self, engine: Engine, settings: McpSettings, tools: Tools) -> None:
+    def __init__(self, engine: Engine, settings: McpSettings, durable: DurableCalls) -> None:
         self._engine = engine
         self._settings = settings
-        self._tools = tools
+        self._durable = durable
 
     async def get_task(self, call: Call) -> Mapping[str, Json]:
         """The task with its result, or with the questions that lie open.
 
-        A client that declared no elicitation is shown that input is required, and none of the questions as requests.
+        A client that cannot be asked is shown that input is required, and none of the questions as requests.
         """
         view = await self._view(call)
-        told = project.task(view.run, self._settings.poll_interval_ms, project.status_message(view))
+        told: dict[str, Json] = project.task(view.run, self._settings.poll_interval_ms, project.status_message(view))
         status = told["status"]
-        if status == "completed":
-            result = self._tools.result(view, call.version)
+        if status == "failed":
+            told["error"] = project.request_error(view.run)
+        elif status == "completed":
+            result = self._durable.result(view, call.version)
             told["result"] = {"resultType": "complete", **result}
         elif view.run.status is RunStatus.WAITING:
-            asked = view.open_interrupts if call.elicits else ()
-            told["inputRequests"] = mrtr.input_requests(asked, call.version, {})
+            told["inputRequests"] = mrtr.input_requests(call, view.open_interrupts, {})
         return told
 
     async def update_task(self, call: Call) -> Mapping[str, Json]:

@@ -1,6 +1,6 @@
 """Waiting for a run on behalf of a call: how long, what is told meanwhile, and what is asked.
 
-Progress goes out under the client's token; in the older era the run's questions go out as elicitation. A call that
+Progress goes out under the client's token; in the older era the run's questions go out as requests. A call that
 stops waiting leaves its run as it is: it is durable and does not belong to the request. So closing an HTTP stream ends
 the request alone, since a broken connection looks the same; ``notifications/cancelled`` says what the client wants, and
 cancels the run too.
@@ -9,16 +9,15 @@ cancels the run too.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import aclosing
 
 from dragoman.engine import Engine, RunRequest, SlowSubscriber
-from dragoman.mcp import eras
 from dragoman.mcp.call import Call
 from dragoman.mcp.elicitation import Desk
+from dragoman.mcp.progress import send_progress
 from dragoman.mcp.settings import McpSettings
 from dragoman.memory.errors import RunEnded
-from dragoman.memory.model import Json, Principal, Run, RunStatus
+from dragoman.memory.model import Principal, Run, RunStatus
 
 __all__ = ["Patience", "cancel_quietly"]
 
@@ -47,6 +46,12 @@ class Patience:
             run = await self._engine.run(call.principal, request, self._settings.inline_wait)
         return await self._go_on(call, run)
 
+    async def detach(self, call: Call, request: RunRequest) -> Run:
+        """Open a run for a call, and do not wait for it."""
+        run = await self._engine.accept(call.principal, request)
+        call.run_id = run.id
+        return await self._taken_back(call, run) if call.withdrawn else run
+
     async def resume(self, call: Call, run: Run) -> Run:
         """Wait for a run that is there already."""
         if not run.settled and not self._tells(call):
@@ -65,16 +70,19 @@ class Patience:
     async def _go_on(self, call: Call, run: Run) -> Run:
         call.run_id = run.id
         if call.withdrawn:
-            await cancel_quietly(self._engine, call.principal, run.id, "the request was cancelled")
-            return await self._engine.get(call.principal, run.id)
-        asks = not call.modern and call.elicits and call.channel.streams
+            return await self._taken_back(call, run)
+        asks = not call.modern and call.askable and call.channel.streams
         done = run.ended or (run.status is RunStatus.WAITING and not asks)
-        if done or call.tasks:
+        if done or call.detaches:
             return run
         await call.channel.open()
         if asks or self._tells(call):
             return await self._follow(call, run, asks)
         return await self._engine.wait(call.principal, run.id, self._rest)
+
+    async def _taken_back(self, call: Call, run: Run) -> Run:
+        await cancel_quietly(self._engine, call.principal, run.id, "the request was cancelled")
+        return await self._engine.get(call.principal, run.id)
 
     @property
     def _rest(self) -> float:
@@ -83,7 +91,7 @@ class Patience:
     @staticmethod
     def _tells(call: Call) -> bool:
         """Whether the client wants progress and can be told it. A task has none ("Task Status Notifications")."""
-        return call.progress_token is not None and call.channel.streams and not call.tasks
+        return call.progress_token is not None and call.channel.streams and not call.detaches
 
     async def _follow(self, call: Call, run: Run, asks: bool) -> Run:
         loop = asyncio.get_running_loop()
@@ -96,7 +104,7 @@ class Patience:
                 async for event in events:
                     if event.type == "progress" and event.data["progress"] > told:
                         told = event.data["progress"]
-                        await self._tell(call, event.data)
+                        await send_progress(call, event.data)
                     elif event.type == "run.waiting" and asks:
                         view = await self._engine.view(call.principal, run.id)
                         if view.run.status is not RunStatus.WAITING:
@@ -112,13 +120,3 @@ class Patience:
         finally:
             self._desk.forget(call)
         return await self._engine.get(call.principal, run.id)
-
-    async def _tell(self, call: Call, data: Mapping[str, Json]) -> None:
-        if call.progress_token is None:
-            return
-        params: dict[str, Json] = {"progressToken": call.progress_token, "progress": data["progress"]}
-        if data.get("total") is not None:
-            params["total"] = data["total"]
-        if data.get("message") is not None and eras.has("progress_message", call.version):
-            params["message"] = data["message"]
-        await call.channel.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})

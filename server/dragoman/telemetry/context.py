@@ -9,7 +9,7 @@ import re
 from contextvars import ContextVar
 from random import getrandbits
 
-__all__ = ["bind_run", "current_run", "current_trace", "start_trace"]
+__all__ = ["bind_run", "current_run", "current_trace", "join_trace", "start_trace"]
 
 _run: ContextVar[str] = ContextVar("dragoman_run_id", default="")
 _trace: ContextVar[str] = ContextVar("dragoman_trace_id", default="")
@@ -34,6 +34,13 @@ def start_trace(traceparent: bytes | None) -> str:
     trace_id = f"{getrandbits(128) or 1:032x}" if found is None else found[1].decode()
     _trace.set(trace_id)
     return trace_id
+
+
+def join_trace(traceparent: str) -> None:
+    """Go on with the trace that a caller tells; one that is none changes nothing."""
+    found = _TRACEPARENT.fullmatch(traceparent.encode(errors="replace"))
+    if found is not None:
+        _trace.set(found[1].decode())
 
 
 def current_trace() -> str:

@@ -275,7 +275,7 @@ async def test_requests_without_a_session_are_served_and_errors_are_told_with_20
     listed = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
     async with over_http() as server, httpx.AsyncClient() as client:
         response = await client.post(server.url, json=listed)
-        unknown = await client.post(server.url, json={**listed, "method": "prompts/list"})
+        unknown = await client.post(server.url, json={**listed, "method": "tasks/list"})
     assert response.json()["result"]["tools"]
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (200, -32601)
 

@@ -101,14 +101,16 @@ async def test_a_list_that_changes_is_told_anew_and_a_cursor_keeps_its_place(in_
         catalog.remove(*_many(1))
         second = (await client.modern("prompts/list", {"cursor": first["nextCursor"]}))["result"]
         catalog.remove(_many(2)[1])
+        third = (await client.modern("prompts/list", {"cursor": first["nextCursor"]}))["result"]
+        catalog.remove(_many(3)[2])
         gone = await client.modern("prompts/list", {"cursor": first["nextCursor"]})
-        catalog.add(hello)
+        catalog.add(_many(3)[2], hello)
         anew = (await client.modern("prompts/list"))["result"]
         foreign = await client.modern("prompts/list", {"cursor": "after-2"})
         number = await client.modern("prompts/list", {"cursor": 3})
-    assert [p["name"] for p in second["prompts"]] == ["p002", "p003"]
+    assert [p["name"] for p in second["prompts"]] == [p["name"] for p in third["prompts"]] == ["p002", "p003"]
     assert gone["error"]["code"] == foreign["error"]["code"] == number["error"]["code"] == -32602
-    assert [p["name"] for p in anew["prompts"]] == ["p002", "p003"]
+    assert [p["name"] for p in anew["prompts"]] == ["p003", "p002"]
     assert "nextCursor" in anew
 
 
