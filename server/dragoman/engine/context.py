@@ -225,6 +225,9 @@ class RunContext(Activity):
             data["logger"] = logger
         await self._note("log", data)
 
+    async def detach(self, retry: float = 1.0) -> None:
+        await self._note("detach", {"retry": retry})
+
     async def stream_text(self, text: str) -> None:
         await self._note("text", {"text": text})
 
