@@ -8,14 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from dragoman.mcp import eras
 from dragoman.mcp.jsonrpc import Id, Request
 from dragoman.mcp.objects import is_object
 from dragoman.memory.model import Json, Principal
 
-__all__ = ["CAPABILITY", "SILENT", "TASKS", "Call", "Channel", "Peer", "Session", "Silent", "may_ask"]
+__all__ = [
+    "CAPABILITY",
+    "SILENT",
+    "TASKS",
+    "Call",
+    "Channel",
+    "Peer",
+    "Resumable",
+    "Session",
+    "Silent",
+    "detach",
+    "may_ask",
+]
 
 TASKS: Final = "io.modelcontextprotocol/tasks"
 CAPABILITY: Final[Mapping[str, str]] = {
@@ -72,6 +84,15 @@ class Channel(Protocol):
 
     async def send(self, message: Mapping[str, Json]) -> None:
         """Send a notification or a request."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A channel whose client comes back for the rest of what was sent, and for the response."""
+
+    async def detach(self, retry: float) -> None:
+        """Close the stream; the client is to come back after ``retry`` seconds."""
         ...
 
 
@@ -155,6 +176,12 @@ class Call:
         """The token under which the client wants progress, if it does."""
         token = self.meta.get("progressToken")
         return token if isinstance(token, str | int) and not isinstance(token, bool) else None
+
+
+async def detach(call: Call, retry: float) -> None:
+    """Close a call's stream, where its client can come back for the answer."""
+    if isinstance(call.channel, Resumable):
+        await call.channel.detach(retry)
 
 
 def may_ask(method: str, capabilities: Mapping[str, Json], version: str) -> bool:

@@ -12,7 +12,7 @@ from dragoman.agents.calls import CallContext, Level
 from dragoman.agents.errors import CannotAsk
 from dragoman.agents.signature import schema_of
 from dragoman.mcp import questions
-from dragoman.mcp.call import Call
+from dragoman.mcp.call import Call, detach
 from dragoman.mcp.logs import send_log
 from dragoman.mcp.progress import send_progress
 from dragoman.memory.codec import dumps
@@ -65,6 +65,9 @@ class PlainContext(CallContext):
     async def log(self, message: Json, *, level: Level = "info", logger: str | None = None) -> None:
         dumps(message)  # what is no JSON is told where it was made
         await send_log(self._call, level, message, logger)
+
+    async def detach(self, retry: float = 1.0) -> None:
+        await detach(self._call, retry)
 
     async def interrupt(
         self,

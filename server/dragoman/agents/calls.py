@@ -44,6 +44,7 @@ class CallContext(ABC):
     async def log(self, message: Json, *, level: Level = "info", logger: str | None = None) -> None:
         """Tell the caller something that is of interest to who looks for a fault."""
 
+    @abstractmethod
     async def detach(self, retry: float = 1.0) -> None:
         """Close the caller's stream now; its client comes back for the answer, after ``retry`` seconds or so.
 
