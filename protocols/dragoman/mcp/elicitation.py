@@ -92,7 +92,7 @@ class Desk:
         """
         if reply.id in self._requests:
             call, waiting = self._requests[reply.id]
-            if not waiting.done() and (peer.principal, peer.session) == (call.principal, call.session):
+            if not waiting.done() and _asks(call, peer):
                 waiting.set_result(reply)
             return
         asked = self._asked.pop(reply.id, None)
@@ -123,6 +123,12 @@ class Desk:
     def _put_off(asked: _Asked | None) -> None:
         if asked is not None:
             asked.limit.reschedule(asyncio.get_running_loop().time())
+
+
+def _asks(call: Call, peer: Peer) -> bool:
+    """Whether a reply's sender is who the call's request went to."""
+    sessions = [None if session is None else session.id for session in (call.session, peer.session)]
+    return call.principal == peer.principal and sessions[0] == sessions[1]
 
 
 def _names(id: Id) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from dragoman.mcp.errors import HEADER_MISMATCH, ProtocolError
 from dragoman.mcp.jsonrpc import Request
 
-__all__ = ["VERSION", "check", "collect"]
+__all__ = ["VERSION", "check", "collect", "decoded"]
 
 VERSION: Final = b"mcp-protocol-version"
 _METHOD: Final = b"mcp-method"
@@ -29,6 +29,7 @@ _NAMED: Final[Mapping[str, str]] = {
     "tasks/cancel": "taskId",
 }
 """Method → the member of ``params`` that ``Mcp-Name`` mirrors."""
+_PARAM: Final = b"mcp-param-"
 _ROUTING: Final = (VERSION, _METHOD, _NAME)
 
 
@@ -36,7 +37,7 @@ def collect(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Headers by lower-case name. Raises ``ProtocolError`` where one that routes is there twice with two values."""
     found: dict[bytes, bytes] = {}
     for name, value in raw:
-        if name in found and name in _ROUTING and found[name] != value:
+        if name in found and found[name] != value and (name in _ROUTING or name.startswith(_PARAM)):
             raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name.decode()} is there twice, with two values.")
         found[name] = value
     return found
@@ -54,7 +55,7 @@ def check(headers: Mapping[bytes, bytes], request: Request, version: str) -> Non
             if given is None and member == "taskId":
                 return
             if given is not None and given != value.encode():
-                given = _decoded(given.strip(b" \t"))
+                given = decoded(given.strip(b" \t"), "Mcp-Name")
             _same("Mcp-Name", given, value)
 
 
@@ -66,10 +67,11 @@ def _same(name: str, header: bytes | None, body: str) -> None:
         raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is {told!r} and the body says {body[:200]!r}.")
 
 
-def _decoded(value: bytes) -> bytes:
+def decoded(value: bytes, name: str) -> bytes:
+    """A header's value, out of its Base64 where it says that it is in it. Raises ``ProtocolError`` where it is not."""
     if not (value.startswith(b"=?base64?") and value.endswith(b"?=")):
         return value
     try:
         return base64.b64decode(value[len(b"=?base64?") : -len(b"?=")], validate=True)
     except (ValueError, binascii.Error):
-        raise ProtocolError(HEADER_MISMATCH, "Header mismatch: Mcp-Name is not the Base64 that it says.") from None
+        raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name} is not the Base64 that it says.") from None

@@ -34,11 +34,13 @@ from dragoman.mcp.ids import Ids
 from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
 from dragoman.mcp.objects import is_object
 from dragoman.mcp.offers import Offers
+from dragoman.mcp.param_headers import check_params
 from dragoman.mcp.plain import Plain
 from dragoman.mcp.plain_tools import PlainTools
 from dragoman.mcp.project import stamp
 from dragoman.mcp.prompts import Prompts
 from dragoman.mcp.resources import Resources
+from dragoman.mcp.scopes import ScopeMissing
 from dragoman.mcp.sealed import Sealer
 from dragoman.mcp.settings import McpSettings
 from dragoman.mcp.tasks import Tasks
@@ -60,12 +62,14 @@ Verb: TypeAlias = Callable[[Call], Awaitable[Mapping[str, Json] | bytes]]
 
 @dataclass(slots=True)
 class Answer:
-    """A response: its bytes, its error code if it is an error, the session that ``initialize`` opened, and what a
-    request changed in its session, which is to be kept before the response is sent."""
+    """A response: its bytes, its error code if it is an error, the session that ``initialize`` opened, the ``scopes``
+    of which the caller lacks some, and what a request changed in its session, which is to be kept before the response
+    is sent."""
 
     body: bytes
     code: int | None = None
     session: Session | None = None
+    scopes: tuple[str, ...] = ()
     change: Callable[[Session], Session] | None = None
 
 
@@ -120,6 +124,13 @@ class Kernel:
             "complete": completion.complete,
         }
         self._verbs = {key: verbs[name] for key, name in eras.VERBS.items()}
+
+    def check_params(self, given: Mapping[bytes, bytes], request: Request) -> None:
+        """Hold the headers that mirror a tool's arguments against them. Raises ``ProtocolError``."""
+        name: Any = request.params.get("name")
+        offer = self._offers.find(name) if request.method == "tools/call" and isinstance(name, str) else None
+        if offer is not None and offer.what.headers:
+            check_params(given, offer.what.headers, request.params.get("arguments"))
 
     # -- messages -----------------------------------------------------------------------------------------------------
     async def request(self, peer: Peer, request: Request, channel: Channel) -> Answer | None:
@@ -235,7 +246,8 @@ class Kernel:
         if told is None:
             _log.error("%s failed", request.method, exc_info=error)
             told = ProtocolError(INTERNAL, "Internal error; the server's log has it.")
-        return Answer(error_bytes(told, request.id), told.code)
+        scopes = told.scopes if isinstance(told, ScopeMissing) else ()
+        return Answer(error_bytes(told, request.id), told.code, scopes=scopes)
 
 
 def _version(settings: McpSettings) -> str:

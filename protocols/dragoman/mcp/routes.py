@@ -9,7 +9,7 @@ Authentication, the limit of a body and everything else that is not MCP's come b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
@@ -124,6 +124,7 @@ class McpEndpoint:
             if version is not None:
                 if isinstance(version, str):
                     headers.check(given, request, version)
+                    self._kernel.check_params(given, request)
                 return Peer(principal), True
             if told is not None and told.decode("latin-1") in eras.MODERN and request.method != "initialize":
                 raise without_meta(request.method)
@@ -177,6 +178,9 @@ class McpEndpoint:
         elif answer is None:
             await _respond(send, 202, b"")
         else:
+            if answer.scopes:
+                await _respond(send, 403, answer.body, _challenge(answer.scopes))
+                return
             status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
             extra = () if answer.session is None else (self._session_header(principal, answer.session),)
             await _respond(send, status, answer.body, *extra)
@@ -211,6 +215,12 @@ class McpEndpoint:
         if session is not None:
             self._sessions.end(session)
         await _respond(send, 204, b"")
+
+
+def _challenge(scopes: Sequence[str]) -> tuple[bytes, bytes]:
+    """What a client asks its authorization server for (RFC 6750 section 3.1, MCP "Authorization")."""
+    told = f'Bearer realm="dragoman", error="insufficient_scope", scope="{" ".join(scopes)}"'
+    return b"www-authenticate", told.encode("latin-1", "replace")
 
 
 async def _respond(send: Send, status: int, body: bytes, *extra: tuple[bytes, bytes]) -> None:

@@ -28,7 +28,10 @@ _COMMENT: Final = b": \n\n"
 
 
 class HttpChannel:
-    """Sends what precedes a response; opens the stream when there is something, or when the wait gets long."""
+    """Sends what precedes a response; opens the stream when there is something, or when the wait gets long.
+
+    Made by the task that answers the request, which is cancelled when the client goes.
+    """
 
     __slots__ = ("_keepalive", "_owner", "_receive", "_send", "_watch", "gone", "opened", "streams")
 
@@ -39,7 +42,7 @@ class HttpChannel:
         self._receive = receive
         self._send = send
         self._keepalive = keepalive
-        self._owner: asyncio.Task[Any] | None = None
+        self._owner: asyncio.Task[Any] | None = asyncio.current_task()
         self._watch: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -49,7 +52,6 @@ class HttpChannel:
         self.opened = True
         await self._send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         await self._write(_COMMENT)
-        self._owner = asyncio.current_task()
         self._watch = asyncio.create_task(self._attend())
 
     async def send(self, message: Mapping[str, Json]) -> None:
