@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp import eras, headers
-from dragoman.mcp.call import Peer, Session
+from dragoman.mcp.call import Peer
 from dragoman.mcp.errors import HTTP_STATUS, INVALID_REQUEST, ProtocolError, version_unsupported
 from dragoman.mcp.guard import Guard
 from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
@@ -64,7 +64,7 @@ class McpEndpoint:
         self._settings = settings
         self._kernel = Kernel(engine, settings, catalog)
         self._guard = Guard(settings)
-        self._sessions = Sessions(self._kernel.sealer, settings.session_ttl)
+        self._sessions = Sessions(engine, settings.session_ttl)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -90,7 +90,7 @@ class McpEndpoint:
             raise _refused(415, "The body must be application/json.")
         message = parse(await self._body(given, receive))
         if isinstance(message, Request):
-            peer, modern = self._peer_of(principal, given, message)
+            peer, modern = await self._peer_of(principal, given, message)
             await self._request(peer, modern, message, given, receive, send)
             return
         await self._one_way(principal, given, message)
@@ -116,7 +116,7 @@ class McpEndpoint:
                 raise _refused(413, f"The message has more than {most} bytes.")
         return b"".join(chunks)
 
-    def _peer_of(self, principal: Principal, given: Mapping[bytes, bytes], request: Request) -> tuple[Peer, bool]:
+    async def _peer_of(self, principal: Principal, given: Mapping[bytes, bytes], request: Request) -> tuple[Peer, bool]:
         """Who sends a request, and whether it is of the modern era; its headers fit it."""
         version: Any = declared_version(request)
         told = given.get(headers.VERSION)
@@ -128,16 +128,16 @@ class McpEndpoint:
                 return Peer(principal), True
             if told is not None and told.decode("latin-1") in eras.MODERN and request.method != "initialize":
                 raise without_meta(request.method)
-            return self._older(principal, given, request.method == "initialize"), False
+            return await self._older(principal, given, request.method == "initialize"), False
         except ProtocolError as error:
             error.id = request.id
             raise
 
-    def _older(self, principal: Principal, given: Mapping[bytes, bytes], opens: bool) -> Peer:
+    async def _older(self, principal: Principal, given: Mapping[bytes, bytes], opens: bool) -> Peer:
         """A peer of the older era. One without a session is served without what a session would tell."""
         token = given.get(_SESSION)
         if token is not None and not opens:
-            session = self._sessions.find(principal, token.decode("latin-1"))
+            session = await self._sessions.find(principal, token.decode("latin-1"))
             if session is None:
                 raise _refused(404, "No such session; begin again with initialize.")
             return Peer(principal, session, withdraws=session.id)
@@ -159,7 +159,8 @@ class McpEndpoint:
         channel = HttpChannel(receive, send, streams, self._settings.keepalive)
         try:
             answer = await self._kernel.request(peer, request, channel)
-            await self._answer(channel, answer, modern, peer.principal, send)
+            extra = () if answer is None else await self._kept(peer, answer)
+            await self._answer(channel, answer, modern, send, *extra)
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if not channel.gone or task is None:
@@ -168,8 +169,18 @@ class McpEndpoint:
         finally:
             channel.stop()
 
+    async def _kept(self, peer: Peer, answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
+        """Keep the session that was opened, whose id is a header then, or what changed in one."""
+        if answer.change is not None and peer.session is not None:
+            await self._sessions.change(peer.principal, peer.session.id, answer.change)
+        if answer.session is None:
+            return ()
+        opened = await self._sessions.open(peer.principal, answer.session)
+        return ((_SESSION, opened.id.encode()),)
+
+    @staticmethod
     async def _answer(
-        self, channel: HttpChannel, answer: Answer | None, modern: bool, principal: Principal, send: Send
+        channel: HttpChannel, answer: Answer | None, modern: bool, send: Send, *extra: tuple[bytes, bytes]
     ) -> None:
         if answer is None:  # taken back: a response without a message
             await channel.open()
@@ -182,18 +193,14 @@ class McpEndpoint:
                 await _respond(send, 403, answer.body, _challenge(answer.scopes))
                 return
             status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
-            extra = () if answer.session is None else (self._session_header(principal, answer.session),)
             await _respond(send, status, answer.body, *extra)
-
-    def _session_header(self, principal: Principal, session: Session) -> tuple[bytes, bytes]:
-        return _SESSION, self._sessions.seal(principal, session).encode()
 
     async def _one_way(self, principal: Principal, given: Mapping[bytes, bytes], message: Message) -> None:
         if given.get(headers.VERSION, b"").decode("latin-1") in eras.MODERN:
             if isinstance(message, Reply):
                 raise _refused(400, "There are no requests of the server to reply to in this version.")
             return  # this version has no notification of clients over HTTP
-        peer = self._older(principal, given, False)
+        peer = await self._older(principal, given, False)
         if isinstance(message, Notification):
             await self._kernel.notify(peer, message)
         elif isinstance(message, Reply):
@@ -205,15 +212,15 @@ class McpEndpoint:
         wants."""
         if _SESSION not in given or b"text/event-stream" not in given.get(b"accept", b""):
             raise _refused(405, "GET opens the event stream of a session; requests are POSTed.", (b"allow", b"POST"))
-        self._older(principal, given, False)
+        await self._older(principal, given, False)
         await idle_stream(receive, send, self._settings.keepalive)
 
     async def _delete(self, principal: Principal, given: Mapping[bytes, bytes], send: Send) -> None:
         if _SESSION not in given:
             raise _refused(405, "DELETE ends a session, and none was named.", (b"allow", b"POST"))
-        session = self._older(principal, given, False).session
+        session = (await self._older(principal, given, False)).session
         if session is not None:
-            self._sessions.end(session)
+            await self._sessions.end(principal, session.id)
         await _respond(send, 204, b"")
 
 

@@ -1,8 +1,8 @@
 """Sealed tokens: what a client carries for us and can neither read, change, nor use for another caller.
 
 AES-256-GCM under one key that replicas share. The purpose and the caller are authenticated with it, so a token of one
-kind or one principal opens nowhere else; each token says when it lapses. Used for ``requestState`` and for session
-ids.
+kind or one principal opens nowhere else; each token says when it lapses. Used for ``requestState`` and for the
+ids of streams that are gone on with.
 """
 
 from __future__ import annotations

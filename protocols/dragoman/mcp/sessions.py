@@ -1,52 +1,122 @@
-"""Sessions of the older era, kept by the client: the id is the session, sealed.
+"""Sessions of the older era, kept in the ledger: they outlive the process, and any replica over the ledger takes them.
 
-Any replica takes it, and so does a server started anew with the same key; nothing has to be stored or swept. An id
-that the client gave up (DELETE) is refused by this process while it lives; since a session holds nothing but a
-version and a capability, one that another replica still takes is worth nothing to anyone but its owner.
+A session that was deleted, or was idle for its time to live, is unknown everywhere. What was read a moment ago is taken
+from memory, and using a session prolongs it once in a while, so that a request costs no query and no write of its own.
+Follows 2025-11-25 "Session Management". A session on stdio is the pipe's, and is not here.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
-from collections import OrderedDict
-from typing import Final
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from dragoman.engine import Engine
 from dragoman.mcp import eras
 from dragoman.mcp.call import Session
-from dragoman.mcp.sealed import BadSeal, Sealer
-from dragoman.memory.model import Principal
+from dragoman.memory.errors import DragomanError
+from dragoman.memory.model import Json, Principal
 
 __all__ = ["Sessions"]
 
-_PURPOSE: Final = "session"
+_KIND: Final = "mcp.session"
+_FRESH: Final = 1.0
+"""Seconds for which a session is taken from memory: another replica may have ended or changed it."""
+_PROLONGED: Final = 60.0
+"""Seconds between two writes that prolong a session in use, at least."""
 _REMEMBERED: Final = 4096
+_LONGEST: Final = 64
+_log = logging.getLogger("dragoman.mcp")
+
+
+@dataclass(slots=True)
+class _Held:
+    session: Session
+    subject: str
+    read_at: float
+    prolonged_at: float
 
 
 class Sessions:
-    """Opens, recognises and ends sessions."""
+    """Opens, finds, changes and ends sessions. ``ttl`` is how long one may be idle, in seconds."""
 
-    def __init__(self, sealer: Sealer, ttl: float) -> None:
-        self._sealer = sealer
+    def __init__(self, engine: Engine, ttl: float) -> None:
+        self._engine = engine
         self._ttl = ttl
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._often = min(_PROLONGED, ttl / 4)
+        self._held: dict[tuple[str, str], _Held] = {}
+        self._writing = asyncio.Lock()
 
-    def seal(self, principal: Principal, session: Session) -> str:
-        """The id of a new session."""
-        payload = {"v": session.version, "c": dict(session.capabilities), "id": secrets.token_hex(8)}
-        return self._sealer.seal(_PURPOSE, principal, payload, self._ttl)
+    async def open(self, principal: Principal, session: Session) -> Session:
+        """Keep a new session; it is returned with its id."""
+        opened = replace(session, id=secrets.token_urlsafe(24))
+        await self._write(principal, opened)
+        return opened
 
-    def find(self, principal: Principal, token: str) -> Session | None:
-        """The session of an id; None for one that is not this caller's, has lapsed or has ended."""
-        try:
-            payload = self._sealer.open(_PURPOSE, principal, token)
-        except BadSeal:
+    async def find(self, principal: Principal, id: str) -> Session | None:
+        """The caller's session of this id; None for one that is another's, has expired or has ended."""
+        held, now = self._held.get((principal.tenant, id)), time.monotonic()
+        if held is None or now - held.read_at > _FRESH:
+            held = await self._read(principal.tenant, id, held)
+        if held is None or held.subject != principal.subject:
             return None
-        if payload["id"] in self._ended or payload["v"] not in eras.OLDER:
-            return None
-        return Session(payload["v"], payload["c"], payload["id"])
+        if now - held.prolonged_at >= self._often:
+            held.prolonged_at = now
+            self._engine.in_background(self._prolong(principal.tenant, id))
+        return held.session
 
-    def end(self, session: Session) -> None:
+    async def change(
+        self, principal: Principal, id: str, change: Callable[[Session], Session]
+    ) -> tuple[Session, Session] | None:
+        """Change a session; it is returned as it was and as it is. None where it has ended."""
+        async with self._writing:
+            held = await self._read(principal.tenant, id, self._held.get((principal.tenant, id)))
+            if held is None or held.subject != principal.subject:
+                return None
+            before, after = held.session, change(held.session)
+            if after != before:
+                await self._write(principal, after)
+            return before, after
+
+    async def end(self, principal: Principal, id: str) -> None:
         """The client is done with it."""
-        self._ended[session.id] = None
-        if len(self._ended) > _REMEMBERED:
-            self._ended.popitem(last=False)
+        async with self._writing:
+            await self._engine.ledger.forget(principal.tenant, _KIND, id)
+            self._held.pop((principal.tenant, id), None)
+
+    # -- inside -------------------------------------------------------------------------------------------------------
+    async def _read(self, tenant: str, id: str, known: _Held | None) -> _Held | None:
+        told: Any = await self._engine.ledger.recall(tenant, _KIND, id) if 0 < len(id) <= _LONGEST else None
+        if told is None or told["version"] not in eras.OLDER:
+            self._held.pop((tenant, id), None)
+            return None
+        session = Session(told["version"], told["capabilities"], id, told["level"], frozenset(told["watched"]))
+        prolonged_at = float("-inf") if known is None else known.prolonged_at
+        return self._hold(tenant, session, told["subject"], prolonged_at)
+
+    async def _write(self, principal: Principal, session: Session) -> None:
+        told: dict[str, Json] = {
+            "version": session.version,
+            "capabilities": session.capabilities,
+            "level": session.level,
+            "watched": sorted(session.watched),
+            "subject": principal.subject,
+        }
+        await self._engine.ledger.remember(principal.tenant, _KIND, session.id, told, self._ttl)
+        self._hold(principal.tenant, session, principal.subject, time.monotonic())
+
+    def _hold(self, tenant: str, session: Session, subject: str, prolonged_at: float) -> _Held:
+        if len(self._held) >= _REMEMBERED and (tenant, session.id) not in self._held:
+            del self._held[next(iter(self._held))]
+        held = self._held[tenant, session.id] = _Held(session, subject, time.monotonic(), prolonged_at)
+        return held
+
+    async def _prolong(self, tenant: str, id: str) -> None:
+        try:
+            await self._engine.ledger.prolong(tenant, _KIND, id, self._ttl)
+        except DragomanError as error:
+            _log.warning("a session could not be prolonged: %s", error.message)

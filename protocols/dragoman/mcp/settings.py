@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-__all__ = ["McpSettings", "chosen"]
+__all__ = ["McpSettings", "chosen", "named"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpSettings:
     """Settings of the face. Times are seconds unless their name says otherwise.
 
-    ``state_key`` (32 bytes or more, from ``dragoman.mcp.sealed.load_key`` or the app's own settings) seals session
-    ids and ``requestState``; replicas share it, and it outlives a restart.
+    ``state_key`` (32 bytes or more, from ``dragoman.mcp.sealed.load_key`` or the app's own settings) seals
+    ``requestState`` and the ids of events; replicas share it, and it outlives a restart.
     ``path`` is where HTTP serves; ``name``, ``title`` and ``version`` (None: the installed distribution's) are what the
     server says of itself, with ``instructions`` where there are any.
     ``inline_wait`` is how long a call is waited for before it becomes a task (for clients that declare tasks) or its
@@ -24,7 +24,7 @@ class McpSettings:
     person; raise it for clients that are known to be patient.
     ``poll_interval_ms`` and ``list_ttl_ms`` are told to clients: how often to look at a task, how long to keep a list.
     ``page_size`` is how many tools a page of the list has.
-    ``state_ttl`` and ``session_ttl`` bound how long a ``requestState`` and a session id are good for.
+    ``state_ttl`` bounds how long a ``requestState`` is good for, ``session_ttl`` how long a session may be idle.
     ``max_message`` bounds a message, ``embed_limit`` an artifact that comes within a result, in bytes.
     ``companions`` lists the tools ``run_status``, ``run_answer`` and ``run_cancel``; ``tools`` are globs over the names
     of agents and of the catalog's tools, those with a ``!`` in front leave out what the others chose; None is all.
@@ -46,7 +46,7 @@ class McpSettings:
     list_ttl_ms: int = 60_000
     page_size: int = 100
     state_ttl: float = 86_400.0
-    session_ttl: float = 7 * 86_400.0
+    session_ttl: float = 86_400.0
     max_message: int = 4 * 1024 * 1024
     embed_limit: int = 256 * 1024
     companions: bool = True
@@ -66,7 +66,16 @@ class McpSettings:
 
 
 def chosen(name: str, globs: Sequence[str]) -> bool:
-    """Whether globs choose a name: one of those without ``!`` fits (or there are none), and none with ``!`` does."""
-    wanted = [glob for glob in globs if not glob.startswith("!")]
-    left_out = any(fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!"))
-    return not left_out and (not wanted or any(fnmatchcase(name, glob) for glob in wanted))
+    """Whether globs choose a name: one without ``!`` fits (or there are only those with it), and none with ``!``
+    does."""
+    left_out = [glob[1:] for glob in globs if glob.startswith("!")]
+    if left_out and len(left_out) == len(globs):
+        return not any(fnmatchcase(name, glob) for glob in left_out)
+    return named(name, globs)
+
+
+def named(name: str, globs: Sequence[str]) -> bool:
+    """Whether a glob without ``!`` fits a name, and none with ``!`` does."""
+    if any(fnmatchcase(name, glob[1:]) for glob in globs if glob.startswith("!")):
+        return False
+    return any(fnmatchcase(name, glob) for glob in globs if not glob.startswith("!"))

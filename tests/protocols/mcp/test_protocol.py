@@ -13,11 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dragoman.mcp import McpSettings, eras, headers
-from dragoman.mcp.call import Peer, Session
+from dragoman.mcp.call import Peer
 from dragoman.mcp.errors import ProtocolError, protocol_error, tool_error
 from dragoman.mcp.jsonrpc import Notification, Reply, Request, error_bytes, parse, result_bytes
 from dragoman.mcp.sealed import BadSeal, Lapsed, Sealer, load_key
-from dragoman.mcp.sessions import Sessions
 from dragoman.memory import errors
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import Principal
@@ -302,21 +301,6 @@ def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
     path.write_bytes(b"short")
     with pytest.raises(ValueError, match=str(path)):
         load_key(path)
-
-
-def test_a_session_is_known_to_any_server_with_the_key_until_it_lapses_or_ends() -> None:
-    opened = Sessions(Sealer(b"k" * 32), 60)
-    token = opened.seal(CALLER, Session("2025-06-18", {"elicitation": {}}))
-    assert token.isascii()
-    found = Sessions(Sealer(b"k" * 32), 60).find(CALLER, token)
-    assert found is not None
-    assert (found.version, found.elicits) == ("2025-06-18", True)
-    assert opened.find(Principal("acme", "bob"), token) is None
-    assert opened.find(CALLER, "none") is None
-    opened.end(found)
-    assert opened.find(CALLER, token) is None
-    lapsed = Sessions(Sealer(b"k" * 32), -1)
-    assert lapsed.find(CALLER, lapsed.seal(CALLER, Session("2025-06-18", {"elicitation": {}}))) is None
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
