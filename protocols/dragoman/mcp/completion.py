@@ -13,13 +13,12 @@ from dragoman.agents.catalog import Catalog
 from dragoman.agents.completion import Completer, complete
 from dragoman.agents.prompt import Prompt
 from dragoman.agents.templates import UriTemplate
-from dragoman.mcp import eras, params
+from dragoman.mcp import eras, params, scopes
 from dragoman.mcp.call import Call
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
 from dragoman.mcp.ids import Found, Ids
 from dragoman.mcp.objects import is_object
 from dragoman.mcp.prompts import Prompts
-from dragoman.memory.errors import NotPermitted
 from dragoman.memory.model import Json
 
 __all__ = ["Completion"]
@@ -65,9 +64,7 @@ class Completion:
         resource = self._catalog.resources.get(uri)
         if resource is None:
             raise _invalid(call, f"there is no resource template {uri[:200]!r}; resources/templates/list has them.")
-        for scope in sorted(resource.scopes):
-            if not call.principal.may(scope):
-                raise NotPermitted(f"The resource {uri!r} needs the scope {scope!r}.")
+        scopes.require(call.principal, resource.scopes, f"The resource {uri!r}")
         _known(call, name, resource.template.names, uri)
         return await _asked(resource.completers.get(name, ()), typed, _chosen(call))
 

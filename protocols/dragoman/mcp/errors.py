@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from dragoman.agents.errors import CannotAsk, Declined, InterruptExpired, Rejected, RequestError
 from dragoman.mcp.eras import SUPPORTED
 from dragoman.memory.errors import (
     AgentNotFound,
@@ -64,6 +65,9 @@ _CODES: Final[tuple[tuple[type[DragomanError], int], ...]] = (
     (InputInvalid, INVALID_PARAMS),
     (Conflict, INVALID_PARAMS),
     (NotPermitted, INVALID_PARAMS),
+    (Rejected, INVALID_PARAMS),
+    (Declined, INVALID_PARAMS),
+    (InterruptExpired, INVALID_PARAMS),
     (QueueFull, INTERNAL),
     (LedgerBusy, INTERNAL),
 )
@@ -88,6 +92,10 @@ def protocol_error(error: Exception) -> ProtocolError | None:
     """A domain error as a JSON-RPC error; None for what is no domain error."""
     if isinstance(error, ProtocolError):
         return error
+    if isinstance(error, RequestError):
+        return ProtocolError(error.code, error.message, error.data)
+    if isinstance(error, CannotAsk) and error.capability:
+        return capability_missing({error.capability: {}}, error.message)
     for kind, code in _CODES:
         if isinstance(error, kind):
             return ProtocolError(code, _text(error))

@@ -103,7 +103,7 @@ class Kernel:
         tools = Tools(self._offers, durable, PlainTools(plain), companions, settings, self._server_info)
         tasks = Tasks(engine, settings, durable)
         resources = Resources(engine, settings)
-        prompts = Prompts(self._catalog, settings, self._server_info)
+        prompts = Prompts(self._catalog, plain, settings, self._server_info)
         templates = [UriTemplate(artifacts.uri_of("{run_id}", "{artifact_id}"))]
         completion = Completion(self._catalog, prompts, Ids(engine), templates)
         verbs: dict[str, Verb] = {

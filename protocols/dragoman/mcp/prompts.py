@@ -13,12 +13,14 @@ from typing import Any, cast
 from dragoman.agents.catalog import Catalog, Change
 from dragoman.agents.content import Message
 from dragoman.agents.prompt import Argument, Prompt
-from dragoman.mcp import blocks, eras, params
+from dragoman.mcp import blocks, eras, params, scopes
 from dragoman.mcp.call import Call
-from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
+from dragoman.mcp.errors import INTERNAL, INVALID_PARAMS, ProtocolError
 from dragoman.mcp.pages import Pages
+from dragoman.mcp.plain import InputRequired, Plain, TookTooLong
+from dragoman.mcp.plain_context import PlainContext
 from dragoman.mcp.settings import McpSettings
-from dragoman.memory.errors import InputInvalid, NotPermitted
+from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import Json
 
 __all__ = ["Prompts"]
@@ -27,8 +29,9 @@ __all__ = ["Prompts"]
 class Prompts:
     """The verbs of prompts."""
 
-    def __init__(self, catalog: Catalog, settings: McpSettings, server_info: Mapping[str, Json]) -> None:
+    def __init__(self, catalog: Catalog, plain: Plain, settings: McpSettings, server_info: Mapping[str, Json]) -> None:
         self._catalog = catalog
+        self._plain = plain
         self._pages = Pages("prompts", "name", settings, server_info)
         self._scopes = _scopes(catalog)
         catalog.listen(self._changed)
@@ -36,7 +39,7 @@ class Prompts:
     # -- list ---------------------------------------------------------------------------------------------------------
     async def list_prompts(self, call: Call) -> bytes:
         """A page of the prompts that the caller may use, in the order in which they were added."""
-        held = frozenset(scope for scope in self._scopes if call.principal.may(scope))
+        held = scopes.held_of(call.principal, self._scopes)
         return self._pages.page(call, partial(self._told, call.version, held), held)
 
     def _told(self, version: str, held: frozenset[str]) -> list[dict[str, Json]]:
@@ -49,20 +52,26 @@ class Prompts:
 
     # -- get ----------------------------------------------------------------------------------------------------------
     async def get_prompt(self, call: Call) -> Mapping[str, Json]:
-        """The messages of a prompt."""
+        """The messages of a prompt, or what its function asks before."""
         prompt = self.find(call, params.text(call, "name"))
         arguments = _checked(prompt, params.an_object(call, "arguments"))
-        made = await prompt.render(**arguments)
-        return _result(prompt, made, call.version)
+        takes_context = prompt.signature is not None and prompt.signature.takes_context
+
+        async def work(context: PlainContext) -> Any:
+            return await (prompt.render(context, **arguments) if takes_context else prompt.render(**arguments))
+
+        try:
+            done = await self._plain.do(call, work)
+        except TookTooLong as error:
+            raise ProtocolError(INTERNAL, f"The prompt {prompt.name!r}: {error}") from error
+        return done.result if isinstance(done, InputRequired) else _result(prompt, done.value, call.version)
 
     def find(self, call: Call, name: str) -> Prompt:
-        """The prompt of a name. Raises ``ProtocolError``, and ``NotPermitted`` naming the scope it needs."""
+        """The prompt of a name. Raises ``ProtocolError``; ``ScopeMissing`` where the caller may not use it."""
         prompt = self._catalog.prompts.get(name)
         if prompt is None:
             raise ProtocolError(INVALID_PARAMS, f"Unknown prompt {name[:80]!r}; prompts/list tells which there are.")
-        for scope in sorted(prompt.scopes):
-            if not call.principal.may(scope):
-                raise NotPermitted(f"The prompt {name!r} needs the scope {scope!r}.")
+        scopes.require(call.principal, prompt.scopes, f"The prompt {name!r}")
         return prompt
 
 

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
 
 import pytest
 
-from dragoman.agents import Audio, Catalog, Embedded, Icon, Image, Link, Message, Prompt, prompt
+from dragoman.agents import (
+    Audio,
+    CallContext,
+    Catalog,
+    Embedded,
+    Icon,
+    Image,
+    Link,
+    Message,
+    Prompt,
+    RequestError,
+    prompt,
+)
 from dragoman.mcp import eras
+from dragoman.mcp.jsonrpc import Reply
 from dragoman.memory.model import Principal
 
 Start = Callable[..., AbstractAsyncContextManager[Any]]
@@ -198,3 +212,70 @@ async def test_a_prompt_that_fails_tells_nothing_of_why(in_process: Start, caplo
     assert response["error"]["code"] == -32603
     assert "1234" not in response["error"]["message"]
     assert "1234" in caplog.text
+
+
+# -- prompts that ask --------------------------------------------------------------------------------------------------
+@prompt(description="Asks before it is made.")
+async def asking(ctx: CallContext, topic: str) -> str:
+    schema = {"type": "object", "properties": {"context": {"type": "string"}}, "required": ["context"]}
+    answer = await ctx.interrupt("What context should the prompt use?", schema=schema, key="user_context")
+    return f"{topic}: {answer['context']}"
+
+
+ASK = {"name": "asking", "arguments": {"topic": "tea"}}
+ANSWERED = {"user_context": {"action": "accept", "content": {"context": "green"}}}
+
+
+@pytest.mark.anyio
+async def test_in_the_modern_era_a_prompt_that_asks_is_input_required_and_made_in_the_retry(
+    in_process: Start, schemas: Any
+) -> None:
+    async with in_process(catalog=Catalog(asking)) as client:
+        first = (await client.modern("prompts/get", ASK, elicits=True))["result"]
+        retry = {**ASK, "inputResponses": ANSWERED, "requestState": first["requestState"]}
+        other = await client.modern("prompts/get", {**retry, "arguments": {"topic": "coffee"}}, elicits=True)
+        second = (await client.modern("prompts/get", retry, elicits=True))["result"]
+        again = await client.modern("prompts/get", retry, elicits=True)
+    assert first["resultType"] == "input_required"
+    assert first["inputRequests"]["user_context"]["method"] == "elicitation/create"
+    schemas.modern("InputRequiredResult", first)
+    assert second["resultType"] == "complete"
+    assert second["messages"][0]["content"]["text"] == "tea: green"
+    assert other["error"]["code"] == again["error"]["code"] == -32602
+
+
+@pytest.mark.anyio
+async def test_in_the_older_era_a_prompt_that_asks_elicits_on_the_way(in_process: Start, recorded: Any) -> None:
+    async with in_process(catalog=Catalog(asking)) as client:
+        making = asyncio.create_task(client.older("prompts/get", ASK, elicits=True, channel=recorded))
+        asked = await recorded.wait_for("elicitation/create")
+        reply = Reply(asked["id"], {"action": "accept", "content": {"context": "black"}}, None)
+        await client.kernel.reply(client.peer(elicits=True), reply)
+        result = (await making)["result"]
+    assert asked["params"]["message"] == "What context should the prompt use?"
+    assert result["messages"][0]["content"]["text"] == "tea: black"
+
+
+@pytest.mark.anyio
+async def test_a_client_that_cannot_be_asked_is_told_what_it_lacks(in_process: Start) -> None:
+    async with in_process(catalog=Catalog(asking)) as client:
+        refused = (await client.modern("prompts/get", ASK))["error"]
+        declined = await client.modern("prompts/get", ASK, elicits=True)
+        state = declined["result"]["requestState"]
+        no = {"user_context": {"action": "decline"}}
+        said_no = await client.modern("prompts/get", {**ASK, "inputResponses": no, "requestState": state}, elicits=True)
+    assert refused["code"] == -32021
+    assert refused["data"] == {"requiredCapabilities": {"elicitation": {}}}
+    assert said_no["error"]["code"] == -32602
+
+
+@pytest.mark.anyio
+async def test_a_prompt_may_refuse_with_a_code_of_its_own(in_process: Start) -> None:
+    @prompt
+    async def closed() -> str:
+        """Closed today."""
+        raise RequestError("Closed on Sundays.", code=1234, data={"until": "Monday"})
+
+    async with in_process(catalog=Catalog(closed)) as client:
+        error = (await client.modern("prompts/get", {"name": "closed"}))["error"]
+    assert error == {"code": 1234, "message": "Closed on Sundays.", "data": {"until": "Monday"}}
