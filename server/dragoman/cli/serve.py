@@ -14,12 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dragoman.agents.loader import load_agents
+from dragoman.agents.loader import load
 from dragoman.app import build_app
 from dragoman.cli.errors import CommandError
 from dragoman.cli.http_protocol import Limits
 from dragoman.cli.http_server import Server, loop_factory
 from dragoman.settings import Flags, Settings, find
+from dragoman.settings.faces import mcp_catalog
 from dragoman.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -55,15 +56,15 @@ def serve_settings(settings: Settings) -> None:
     """Serve what the settings say, in this thread, until a signal."""
     settings.check_exposure()
     configure_logging(settings.log.level)
-    agents = load_agents(settings.sources())
-    if not agents:
+    loaded = load(settings.sources())
+    if not loaded:
         raise CommandError("No agents: name them under [agents] in dragoman.toml, or give a file with some.", 2)
     listener = _listen(settings.server.host, settings.server.port)
     try:
         settings = settings.bound_to(listener.getsockname()[1])
-        app = build_app(settings, agents)
+        app = build_app(settings, loaded.agents, catalog=mcp_catalog(settings, loaded))
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(_serve(app, settings, listener, [agent.name for agent in agents]))
+            runner.run(_serve(app, settings, listener, [agent.name for agent in loaded.agents]))
     finally:
         listener.close()
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dragoman.a2a.settings import API_KEY_SCHEMES, A2aSettings
 from dragoman.agent_protocol.settings import AgentProtocolSettings
+from dragoman.agents.catalog import Catalog
+from dragoman.agents.errors import ConfigurationError
+from dragoman.agents.loader import Loaded
+from dragoman.agents.naming import NAME
 from dragoman.mcp.sealed import load_key
-from dragoman.mcp.settings import McpSettings
-from dragoman.settings.tables import Settings
+from dragoman.mcp.settings import McpSettings, named
+from dragoman.settings.tables import Settings, shown
 
-__all__ = ["a2a_settings", "agent_protocol_settings", "mcp_settings"]
+__all__ = ["a2a_settings", "agent_protocol_settings", "mcp_catalog", "mcp_settings"]
 
 
 def mcp_settings(settings: Settings) -> McpSettings:
@@ -20,7 +24,27 @@ def mcp_settings(settings: Settings) -> McpSettings:
         max_message=settings.server.body_limit,
         allowed_hosts=("*",),  # the gate in front of all faces has looked
         allowed_origins=("*",),
+        **settings.mcp.model_dump(),
     )
+
+
+def mcp_catalog(settings: Settings, loaded: Loaded) -> Catalog:
+    """What is offered over MCP beside agents: what was loaded, and the tools of agents that the settings name.
+
+    Raises ``ConfigurationError`` for one that clients could not tell from another.
+    """
+    catalog, globs = loaded.catalog, settings.mcp.tools or ()
+    agents = {agent.name for agent in loaded.agents}
+    for tool in loaded.tools:
+        if tool.expose or not named(tool.name, globs):
+            continue
+        where = f"{shown(settings.file)}: [mcp] tools" if settings.file else "[mcp] tools"
+        if not NAME.match(tool.name):
+            raise ConfigurationError(f"{where}: {tool.name!r} does not fit: letters, digits, _ and -, 64 at most.")
+        if tool.name in agents or catalog.tools.get(tool.name, tool) is not tool:
+            raise ConfigurationError(f"{where}: {tool.name!r} names two things; leave it out, or rename one.")
+        catalog.add(tool)
+    return catalog
 
 
 def a2a_settings(settings: Settings) -> A2aSettings:

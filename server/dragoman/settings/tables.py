@@ -19,6 +19,7 @@ __all__ = [
     "AuthTable",
     "EngineTable",
     "LogTable",
+    "McpTable",
     "ServerTable",
     "Settings",
     "StorageTable",
@@ -135,6 +136,24 @@ class LogTable(_Table):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
+class McpTable(_Table):
+    """``[mcp]``: see ``McpSettings``. ``tools`` are globs over the names of agents and of tools, exposed or not; those
+    with a ``!`` in front leave out what the others chose. Without it: every agent and every exposed tool. Times are
+    seconds unless their name says otherwise."""
+
+    tools: Names | None = None
+    companions: bool = True
+    inline_wait: Annotated[Seconds, Field(le=60)] = 0.5
+    call_wait: Seconds = 55.0
+    elicit_wait: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.0
+    page_size: Annotated[Count, Field(le=1000)] = 100
+    poll_interval_ms: Count = 1000
+    list_ttl_ms: Annotated[int, Strict(), Field(ge=0)] = 60_000
+    name: Annotated[str, Field(min_length=1)] = "dragoman"
+    title: Annotated[str, Field(min_length=1)] = "Dragoman"
+    instructions: str = ""
+
+
 class AgentTable(_Table):
     """One of ``[agents]``: where it is (``import = "package.module:name"`` or ``path = "file.py:name"``), and what
     to tell of it instead of what its code says."""
@@ -173,6 +192,7 @@ class Settings(_Table):
     storage: StorageTable = StorageTable()
     engine: EngineTable = EngineTable()
     auth: AuthTable = AuthTable()
+    mcp: McpTable = McpTable()
     log: LogTable = LogTable()
     agents: tuple[AgentTable, ...] = ()
     file: Annotated[Path | None, Field(exclude=True)] = None
