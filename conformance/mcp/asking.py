@@ -1,14 +1,14 @@
-"""Fixtures that ask their caller: elicitation in the older era, multi round-trip requests in the modern one."""
+"""Fixtures that ask their caller once: requests to clients of the older era, rounds with those of the modern one."""
 
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-from dragoman.agents import Context, agent
-from dragoman.memory.model import Json
+from dragoman.agents import CallContext, Declined, sample, tool
 
 
 class Contact(BaseModel):
@@ -18,25 +18,7 @@ class Contact(BaseModel):
     email: str = Field(description="User's email address")
 
 
-class Name(BaseModel):
-    """A name."""
-
-    name: str
-
-
-class Color(BaseModel):
-    """A color."""
-
-    color: str
-
-
-class Confirmed(BaseModel):
-    """A yes or no."""
-
-    ok: bool
-
-
-DEFAULTS: Final[dict[str, Json]] = {
+DEFAULTS: Final[Mapping[str, Any]] = {
     "type": "object",
     "properties": {
         "name": {"type": "string", "description": "User name", "default": "John Doe"},
@@ -52,40 +34,85 @@ DEFAULTS: Final[dict[str, Json]] = {
     },
     "required": [],
 }
+OPTIONS: Final = ["option1", "option2", "option3"]
+ENUMS: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "untitledSingle": {"type": "string", "enum": OPTIONS},
+        "titledSingle": {
+            "type": "string",
+            "oneOf": [
+                {"const": "value1", "title": "First Option"},
+                {"const": "value2", "title": "Second Option"},
+                {"const": "value3", "title": "Third Option"},
+            ],
+        },
+        "legacyEnum": {
+            "type": "string",
+            "enum": ["opt1", "opt2", "opt3"],
+            "enumNames": ["Option One", "Option Two", "Option Three"],
+        },
+        "untitledMulti": {"type": "array", "items": {"type": "string", "enum": OPTIONS}},
+        "titledMulti": {
+            "type": "array",
+            "items": {
+                "anyOf": [
+                    {"const": "value1", "title": "First Choice"},
+                    {"const": "value2", "title": "Second Choice"},
+                    {"const": "value3", "title": "Third Choice"},
+                ]
+            },
+        },
+    },
+    "required": [],
+}
 
 
-@agent(description="Asks the user for information")
-async def test_elicitation(ctx: Context, message: str) -> str:
-    contact: Contact = await ctx.interrupt(message, schema=Contact, key="contact")
-    return f"User response: action=accept, content={contact.model_dump_json()}"
+async def asked(ctx: CallContext, message: str, schema: Mapping[str, Any] | type[BaseModel]) -> str:
+    """What the user did, and with what content."""
+    try:
+        answer: Any = await ctx.interrupt(message, schema=schema)
+    except Declined as declined:
+        return f"action={declined.action}, content={{}}"
+    content = answer.model_dump() if isinstance(answer, BaseModel) else answer
+    return f"action=accept, content={json.dumps(content)}"
 
 
-@agent(description="Asks with defaults for every primitive type")
-async def test_elicitation_sep1034_defaults(ctx: Context) -> str:
-    content = await ctx.interrupt("Please review and update the form fields with defaults", schema=DEFAULTS)
-    return f"Elicitation completed: action=accept, content={json.dumps(content)}"
+@tool(expose=True)
+async def test_sampling(ctx: CallContext, prompt: str) -> str:
+    """Asks the client's model."""
+    answer = await sample(ctx, prompt, max_tokens=100)
+    return f"LLM response: {answer['content']['text']}"
 
 
-@agent(description="Asks for a name")
-async def test_input_required_result_elicitation(ctx: Context) -> str:
-    answer: Name = await ctx.interrupt("What is your name?", schema=Name, key="user_name")
-    return f"Hello, {answer.name}!"
+@tool(expose=True)
+async def test_elicitation(ctx: CallContext, message: str) -> str:
+    """Asks the user how to reach them."""
+    return f"User response: {await asked(ctx, message, Contact)}"
 
 
-@agent(description="Asks to confirm, and keeps its place in requestState")
-async def test_input_required_result_request_state(ctx: Context) -> str:
-    await ctx.interrupt("Please confirm", schema=Confirmed, key="confirm")
-    return "state-ok: requestState validated"
+@tool(expose=True)
+async def test_elicitation_sep1034_defaults(ctx: CallContext) -> str:
+    """Asks with a default of each primitive type."""
+    told = await asked(ctx, "Please review and update the form fields with defaults", DEFAULTS)
+    return f"Elicitation completed: {told}"
 
 
-@agent(description="Asks to confirm; a changed requestState is refused")
-async def test_input_required_result_tampered_state(ctx: Context) -> str:
-    await ctx.interrupt("Please confirm", schema=Confirmed, key="confirm")
-    return "integrity-ok: state verified"
+@tool(expose=True)
+async def test_elicitation_sep1330_enums(ctx: CallContext) -> str:
+    """Asks for choices, in each way that a schema can say them."""
+    return f"Elicitation completed: {await asked(ctx, 'Please select options from the enum fields', ENUMS)}"
 
 
-@agent(description="Asks twice, one after the other")
-async def test_input_required_result_multi_round(ctx: Context) -> str:
-    who: Name = await ctx.interrupt("Step 1: What is your name?", schema=Name, key="step1")
-    what: Color = await ctx.interrupt("Step 2: What is your favorite color?", schema=Color, key="step2")
-    return f"Multi-round complete for {who.name} who likes {what.color}"
+@tool(expose=True)
+async def test_streaming_elicitation(ctx: CallContext) -> str:
+    """Tells of its progress, then asks."""
+    await ctx.progress(50, 100)
+    return f"User response: {await asked(ctx, 'How can we reach you?', Contact)}"
+
+
+@tool(expose=True)
+async def test_missing_capability(ctx: CallContext) -> str:
+    """Needs a client whose model can be asked."""
+    await sample(ctx, "Say that you are there.", max_tokens=10)
+    return "Success"
