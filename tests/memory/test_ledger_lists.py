@@ -84,6 +84,8 @@ async def test_a_list_shows_questions_and_artifacts(ledger: Ledger) -> None:
     assert view == await ledger.load(TENANT, run.id)
     assert [i.key for i in view.open_interrupts] == ["ok"]
     assert [a.data for a in view.artifacts] == [b"x"]
+    [bare] = (await ledger.runs(TENANT, RunFilter(), bare=True)).items
+    assert (bare.run, bare.interrupts, bare.artifacts) == (view.run, (), ())
 
 
 @pytest.mark.parametrize(

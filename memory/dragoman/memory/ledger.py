@@ -334,8 +334,13 @@ class Ledger(Protocol):
         """The run's steps by key."""
         ...
 
-    async def runs(self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunView]:
-        """Runs, newest first. Raises ``InputInvalid`` for a cursor that is not ours."""
+    async def runs(
+        self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None, *, bare: bool = False
+    ) -> Page[RunView]:
+        """Runs, newest first; ``bare`` ones come without their interrupts and artifacts, which may be large.
+
+        Raises ``InputInvalid`` for a cursor that is not ours.
+        """
         ...
 
     async def events(

@@ -160,10 +160,16 @@ class Engine(ThreadVerbs):
         return found if found is not None else (await self.ledger.thread(principal.tenant, run.thread_id)).values
 
     async def list_runs(
-        self, principal: Principal, where: RunFilter | None = None, limit: int = 50, cursor: str | None = None
+        self,
+        principal: Principal,
+        where: RunFilter | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+        *,
+        bare: bool = False,
     ) -> Page[RunView]:
-        """Runs, newest first, a page at a time."""
-        return await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor)
+        """Runs, newest first, a page at a time; ``bare`` ones come without interrupts and artifacts."""
+        return await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor, bare=bare)
 
     async def answer(self, principal: Principal, run_id: str, answers: Mapping[str, Json]) -> Run:
         """Answer open interrupts by key or id; the run goes on.

@@ -188,9 +188,11 @@ class SqliteLedger:
         """See ``Ledger.journal``."""
         return await self._reader.apart(reading.read_journal, tenant, run_id)
 
-    async def runs(self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None) -> Page[RunView]:
+    async def runs(
+        self, tenant: str, where: RunFilter, limit: int = 50, cursor: str | None = None, *, bare: bool = False
+    ) -> Page[RunView]:
         """See ``Ledger.runs``."""
-        return await self._reader.apart(listing.read_runs, tenant, where, limit, cursor)
+        return await self._reader.apart(listing.read_runs, tenant, where, limit, cursor, bare)
 
     async def events(
         self, tenant: str, thread_id: str, after: int = 0, limit: int = 1000, run_id: str | None = None

@@ -34,7 +34,9 @@ _WALKS = {
 _MAX_INT = 2**63 - 1
 
 
-def read_runs(db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int, cursor: str | None) -> Page[RunView]:
+def read_runs(
+    db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int, cursor: str | None, bare: bool
+) -> Page[RunView]:
     """See ``Ledger.runs``."""
     before = _MAX_INT if cursor is None else _decode(cursor)
     found: list[Run] = []
@@ -46,7 +48,7 @@ def read_runs(db: sqlite3.Connection, tenant: str, where: RunFilter, limit: int,
             found.append(run)
             if len(found) > limit:
                 break
-        items = tuple(view_of(db, run) for run in found[:limit])
+        items = tuple(RunView(run) if bare else view_of(db, run) for run in found[:limit])
     finally:
         db.execute("COMMIT")
     return Page(items, _encode(items[-1].run.ordinal) if items and len(found) > limit else None)
