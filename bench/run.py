@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import faces
 import ledger
+import mcp_peers
 import parked
 import recovery
 import start
@@ -40,6 +41,20 @@ def _face_rows(stack: str) -> list[tuple[str, str, str, str]]:
 # name, the figure's path, the limit's path ("" for none), and the unit
 ROWS: list[tuple[str, str, str, str]] = [
     *[row for stack in faces.STACKS for row in _face_rows(stack)],
+    *[
+        row
+        for stack in faces.STACKS
+        for row in (
+            (f"durable tools/call on {stack}, CPU", f"mcp_peers.{stack}.cpu_us", "", "µs"),
+            (
+                f"… against the SDK's echo on {stack}",
+                f"mcp_peers.{stack}.sdk_ratio",
+                f"mcp_peers.{stack}.sdk_limit",
+                "×",
+            ),
+        )
+    ],
+    ("… against fastmcp's echo on h11", "mcp_peers.h11.fastmcp_ratio", "mcp_peers.h11.fastmcp_limit", "×"),
     ("step commit, one INSERT+COMMIT", "ledger.floor_ms", "", "ms"),
     ("step commit at c=1", "ledger.c1_ratio", "", "×"),
     ("step commit at c=16, runs of 20 steps", "ledger.c16_ratio", "ledger.limit_c16_ratio", "×"),
@@ -90,7 +105,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a short form")
     parser.add_argument(
-        "--only", choices=["faces", "ledger", "streaming", "start", "parked", "recovery"], action="append"
+        "--only",
+        choices=["faces", "mcp_peers", "ledger", "streaming", "start", "parked", "recovery"],
+        action="append",
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
     chosen = parser.parse_args()
@@ -98,6 +115,7 @@ def main() -> None:
     parts: dict[str, Callable[[], dict[str, Any]]] = {
         "ledger": lambda: ledger.measure(400 if quick else 2000),
         "faces": lambda: faces.measure(2.0 if quick else 5.0, 1 if quick else 3),
+        "mcp_peers": lambda: mcp_peers.measure(2.0 if quick else 5.0, 1 if quick else 3),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
         "recovery": lambda: recovery.measure(50),
