@@ -55,6 +55,8 @@ FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "elicitation": frozenset(_FROM_2025_06_18),
     "elicitation_mode": frozenset(_FROM_2025_11_25),
     "multi_select": frozenset(_FROM_2025_11_25),
+    "titled_choices": frozenset(_FROM_2025_11_25),
+    "form_defaults": frozenset(_FROM_2025_11_25),
     "icons": frozenset(_FROM_2025_11_25),
     "completion_context": frozenset(_FROM_2025_06_18),
 }

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from dragoman.mcp import eras
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
-from dragoman.mcp.objects import is_object
+from dragoman.mcp.objects import is_array, is_object
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import Interrupt, InterruptKind, Json
@@ -23,13 +23,21 @@ __all__ = ["Outcome", "answer_of", "askable", "elicit_params"]
 
 _FIELD: Final = "answer"
 _FORMATS: Final = frozenset({"email", "uri", "date", "date-time"})
-_COMMON: Final = ("title", "description", "default")
+_COMMON: Final = ("title", "description")
 _KEEP: Final[Mapping[str, tuple[str, ...]]] = {
     "string": (*_COMMON, "minLength", "maxLength"),
     "number": (*_COMMON, "minimum", "maximum"),
     "integer": (*_COMMON, "minimum", "maximum"),
     "boolean": _COMMON,
 }
+_DEFAULTS: Final[Mapping[str, tuple[type, ...]]] = {
+    "string": (str,),
+    "number": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "array": (list,),
+}
+"""Type of a field → what a default of it is."""
 
 
 class Outcome(Enum):
@@ -113,28 +121,74 @@ def _flat_object(schema: Mapping[str, Any], version: str) -> dict[str, Json] | N
 
 
 def _primitive(part: Mapping[str, Any], root: Mapping[str, Any], version: str) -> dict[str, Json] | None:
-    """A schema with just the keywords that forms know, or None where that would change what it asks for."""
+    """A schema with just the keywords that forms of a version know, or None where that would change what it asks
+    for."""
     own = _resolve(part, root)
-    told = _pick(part, _COMMON)
+    field = _choice(own, version) or _several(own, root, version) or _single(own)
+    if field is None:
+        return None
+    field |= {**_pick(own, _COMMON), **_pick(part, _COMMON)}
+    default = part.get("default", own.get("default"))
+    known = field["type"] == "boolean" or eras.has("form_defaults", version)
+    if known and isinstance(default, _DEFAULTS[field["type"]]):
+        field["default"] = default
+    return field
+
+
+def _single(own: Mapping[str, Any]) -> dict[str, Json] | None:
+    """A text, a number or a yes or no. One that chooses in a way that forms do not know is none."""
     kind = own.get("type")
-    if "enum" in own or "const" in own:
-        choices = own.get("enum") or [own["const"]]
-        if all(isinstance(c, str) for c in choices):
-            return {"type": "string", "enum": choices, **_pick(own, _COMMON), **told}
+    if not isinstance(kind, str) or kind not in _KEEP or any(key in own for key in ("enum", "const", "oneOf", "anyOf")):
         return None
-    if kind == "array" and eras.has("multi_select", version):
-        items = own.get("items")
-        choice = _primitive(items, root, version) if is_object(items) else None
-        if choice is not None and "enum" in choice:
-            chosen: dict[str, Json] = {"type": "array", "items": {"type": "string", "enum": choice["enum"]}}
-            return {**chosen, **_pick(own, (*_COMMON, "minItems", "maxItems")), **told}
-        return None
-    if not isinstance(kind, str) or kind not in _KEEP:
-        return None
-    field: dict[str, Json] = {"type": kind, **_pick(own, _KEEP[kind]), **told}
+    field: dict[str, Json] = {"type": kind, **_pick(own, _KEEP[kind])}
     if own.get("format") in _FORMATS:
         field["format"] = own["format"]
     return field
+
+
+def _choice(own: Mapping[str, Any], version: str) -> dict[str, Json] | None:
+    """One of several texts: ``enum``, with ``enumNames`` if they are there, or ``oneOf`` of values with titles."""
+    titled = _titled(own.get("oneOf"))
+    if titled is not None:
+        if eras.has("titled_choices", version):
+            return {"type": "string", "oneOf": titled}
+        named = {"enum": [c["const"] for c in titled], "enumNames": [c["title"] for c in titled]}
+        return {"type": "string", **named}
+    choices: Any = own.get("enum") or ([own["const"]] if "const" in own else None)
+    if not _are_texts(choices):
+        return None
+    names: Any = own.get("enumNames")
+    told: dict[str, Json] = {"type": "string", "enum": choices}
+    return {**told, "enumNames": names} if _are_texts(names) and len(names) == len(choices) else told
+
+
+def _several(own: Mapping[str, Any], root: Mapping[str, Any], version: str) -> dict[str, Json] | None:
+    """Some of several texts."""
+    items: Any = own.get("items")
+    if own.get("type") != "array" or not is_object(items) or not eras.has("multi_select", version):
+        return None
+    titled = _titled(items.get("anyOf")) or _titled(items.get("oneOf"))
+    choice = _choice(_resolve(items, root), version)
+    if titled is not None:
+        told: dict[str, Json] = {"type": "array", "items": {"anyOf": titled}}
+    elif choice is not None and "enum" in choice:
+        told = {"type": "array", "items": {"type": "string", "enum": choice["enum"]}}
+    else:
+        return None
+    return {**told, **_pick(own, ("minItems", "maxItems"))}
+
+
+def _titled(value: Any) -> list[dict[str, Json]] | None:
+    """Values with titles, if that is what it is."""
+    if not is_array(value) or not value:
+        return None
+    if not all(is_object(p) and isinstance(p.get("const"), str) and isinstance(p.get("title"), str) for p in value):
+        return None
+    return [{"const": part["const"], "title": part["title"]} for part in value]
+
+
+def _are_texts(value: Any) -> TypeGuard[list[str]]:
+    return is_array(value) and bool(value) and all(isinstance(part, str) for part in value)
 
 
 def _pick(schema: Mapping[str, Any], keys: tuple[str, ...]) -> dict[str, Json]:
