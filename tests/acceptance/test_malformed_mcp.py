@@ -99,6 +99,7 @@ async def house(folder: Path) -> AsyncGenerator[House]:
     # With its protocol named, or asyncio leaves Nagle's algorithm on, and each answer takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
+    listening.listen()
     async with app.router.lifespan_context(app):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"

@@ -108,7 +108,9 @@ async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def outside(way: Way, folder: Path, **tables: Any) -> AsyncGenerator[str]:
     """A server behind a proxy; the address on the outside."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
     proxy = Proxy(way, listening.getsockname()[1])
     async with asyncio.timeout(40), await asyncio.start_server(proxy, "127.0.0.1", 0) as proxying:
         url = f"http://127.0.0.1:{proxying.sockets[0].getsockname()[1]}/agents"
