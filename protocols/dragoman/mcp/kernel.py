@@ -14,9 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from dragoman.agents.catalog import Catalog
-from dragoman.agents.templates import UriTemplate
 from dragoman.engine import Engine
-from dragoman.mcp import artifacts, eras, logs, params, tracing
+from dragoman.mcp import eras, logs, params, tracing, uris
 from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
 from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.completion import Completion
@@ -102,10 +101,9 @@ class Kernel:
         companions = Companions(engine, settings, patience, durable.result) if settings.companions else None
         tools = Tools(self._offers, durable, PlainTools(plain), companions, settings, self._server_info)
         tasks = Tasks(engine, settings, durable)
-        resources = Resources(engine, settings)
+        resources = Resources(engine, self._catalog, settings, plain, self._server_info)
         prompts = Prompts(self._catalog, plain, settings, self._server_info)
-        templates = [UriTemplate(artifacts.uri_of("{run_id}", "{artifact_id}"))]
-        completion = Completion(self._catalog, prompts, Ids(engine), templates)
+        completion = Completion(self._catalog, prompts, Ids(engine), uris.TEMPLATES)
         verbs: dict[str, Verb] = {
             "discover": self.discover,
             "initialize": self.initialize,

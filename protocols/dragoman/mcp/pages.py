@@ -18,7 +18,7 @@ from dragoman.mcp.settings import McpSettings
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import Json
 
-__all__ = ["Pages"]
+__all__ = ["Pages", "cut", "position"]
 
 _MOST_KEPT: Final = 256
 _Entry = Mapping[str, Json]
@@ -45,42 +45,55 @@ class Pages:
         """
         cursor: Any = call.params.get("cursor")
         if cursor is not None and not isinstance(cursor, str):
-            raise self._stale(call)
+            raise _stale(call)
         key = (call.version, seen_as, cursor)
         kept = self._kept.get(key)
         if kept is None:
-            kept = self._made(call, entries(), cursor)
+            kept = self._made(call, entries())
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
             self._kept[key] = kept
         return kept
 
-    def _made(self, call: Call, entries: Sequence[_Entry], cursor: str | None) -> bytes:
-        start = 0
-        if cursor is not None:
-            places = {entry[self._named]: place for place, entry in enumerate(entries)}
-            last, following = _read(cursor)
-            if last in places:
-                start = places[last] + 1
-            elif following in places:
-                start = places[following]
-            else:
-                raise self._stale(call)
-        shown = entries[start : start + self._settings.page_size]
+    def _made(self, call: Call, entries: Sequence[_Entry]) -> bytes:
+        shown, following = cut(call, entries, self._named, self._settings.page_size)
         page: dict[str, Json] = {self._member: shown}
-        if start + len(shown) < len(entries):
-            rest = entries[start + len(shown)]
-            page["nextCursor"] = _cursor(shown[-1][self._named], rest[self._named])
+        if following is not None:
+            page["nextCursor"] = following
         if call.modern:
             page |= {"ttlMs": self._settings.list_ttl_ms, "cacheScope": "private"}
         return dumps(project.stamp(page, call.modern, self._server_info))
 
-    @staticmethod
-    def _stale(call: Call) -> ProtocolError:
-        return ProtocolError(
-            INVALID_PARAMS,
-            f"{call.request.method}: the cursor is not one of ours, or its list has changed; begin anew.",
-        )
+
+def cut(call: Call, entries: Sequence[_Entry], named: str, size: int) -> tuple[Sequence[_Entry], str | None]:
+    """The entries of the page that a request asks for, and the cursor of the next one, if there is one.
+
+    Raises ``ProtocolError`` for a cursor that is not ours, or between whose entries nothing is left to go on from.
+    """
+    start = position(call, entries, named)
+    if start is None:
+        raise _stale(call)
+    shown, rest = entries[start : start + size], entries[start + size : start + size + 1]
+    return shown, _cursor(shown[-1][named], rest[0][named]) if rest else None
+
+
+def position(call: Call, entries: Sequence[_Entry], named: str) -> int | None:
+    """Where the page that a request asks for begins; None where its cursor lies beside none of the entries."""
+    cursor: Any = call.params.get("cursor")
+    if cursor is None:
+        return 0
+    if not isinstance(cursor, str):
+        raise _stale(call)
+    places = {entry[named]: place for place, entry in enumerate(entries)}
+    last, following = _read(cursor)
+    return places[last] + 1 if last in places else places.get(following)
+
+
+def _stale(call: Call) -> ProtocolError:
+    return ProtocolError(
+        INVALID_PARAMS,
+        f"{call.request.method}: the cursor is not one of ours, or its list has changed; begin anew.",
+    )
 
 
 def _cursor(last: str, following: str) -> str:

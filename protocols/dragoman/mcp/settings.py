@@ -23,7 +23,10 @@ class McpSettings:
     at 60 s, and cancel. ``elicit_wait`` is how long it is waited for, at least, from when a question was put before a
     person; raise it for clients that are known to be patient.
     ``poll_interval_ms`` and ``list_ttl_ms`` are told to clients: how often to look at a task, how long to keep a list.
-    ``page_size`` is how many tools a page of the list has.
+    ``page_size`` is how many entries a page of a list has; ``listed_runs`` is how many of a tenant's newest runs are
+    listed as resources, with their threads.
+    ``listen_streams`` bounds the ``subscriptions/listen`` requests that a caller has open at once, ``listen_items`` the
+    resources and tasks that one of them, or a session, watches.
     ``state_ttl`` bounds how long a ``requestState`` is good for, ``session_ttl`` how long a session may be idle.
     ``max_message`` bounds a message, ``embed_limit`` an artifact that comes within a result, in bytes.
     ``companions`` lists the tools ``run_status``, ``run_answer`` and ``run_cancel``; ``tools`` are globs over the names
@@ -45,6 +48,9 @@ class McpSettings:
     poll_interval_ms: int = 1000
     list_ttl_ms: int = 60_000
     page_size: int = 100
+    listed_runs: int = 100
+    listen_streams: int = 64
+    listen_items: int = 1000
     state_ttl: float = 86_400.0
     session_ttl: float = 86_400.0
     max_message: int = 4 * 1024 * 1024
