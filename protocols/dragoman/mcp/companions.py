@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from dragoman.engine import Engine
-from dragoman.mcp import eras, project
+from dragoman.mcp import apps, eras, project
 from dragoman.mcp.call import Call
 from dragoman.mcp.settings import McpSettings
 from dragoman.mcp.waiting import Patience, cancel_quietly
@@ -83,9 +83,14 @@ class Companions:
         self._result = result
 
     @staticmethod
-    def describe(version: str) -> list[dict[str, Json]]:
-        """The companion tools as ``tools/list`` tells of them."""
-        return [_describe(name, told, version) for name, told in COMPANIONS.items()]
+    def describe(version: str, cards: bool = False) -> list[dict[str, Json]]:
+        """The companion tools as ``tools/list`` tells of them. A client that shows ``cards`` has a person answer there:
+        then ``run_answer`` is for the card alone."""
+        told = {name: _describe(name, told, version) for name, told in COMPANIONS.items()}
+        if cards:
+            told["run_status"] = apps.bound(told["run_status"])
+            told["run_answer"] = apps.bound(told["run_answer"], "app")
+        return list(told.values())
 
     async def call(self, call: Call, name: str, arguments: dict[str, Any]) -> Mapping[str, Json]:
         """Call one. Raises domain errors, which the caller makes results of."""
@@ -117,7 +122,7 @@ class Companions:
     async def _told(self, call: Call, run: Run) -> dict[str, Json]:
         view = await self._engine.view(call.principal, run.id)
         if not view.run.ended:
-            return project.handle_result(view, call.version, self._settings.companions)
+            return project.handle_result(view, call.version, self._settings.companions, apps.shown_to(call))
         result = {**self._result(view, call.version), "isError": False}
         if eras.has("structured", call.version):
             result["structuredContent"] = project.run_summary(view)

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from dragoman.agents.agent import Agent
 from dragoman.engine import Engine, RunRequest
-from dragoman.mcp import answers, mrtr, project, questions, tracing
+from dragoman.mcp import answers, apps, mrtr, project, questions, tracing
 from dragoman.mcp.call import TASKS, Call
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError, capability_missing
 from dragoman.mcp.sealed import Sealer
@@ -100,7 +100,7 @@ class DurableCalls:
         if responses:
             told = await answers.give(self._engine, call.principal, view, responses, call.version)
         if told.dismissed and not told.fit:
-            return project.handle_result(view, call.version, self._settings.companions)
+            return project.handle_result(view, call.version, self._settings.companions, apps.shown_to(call))
         call.run_id = run_id
         if call.detaches and (agent.ask_first or agent.task_support == "required") and not told.problems:
             return await self._task(call, await self._engine.get(call.principal, run_id))
@@ -139,7 +139,7 @@ class DurableCalls:
             return self._ended(call, view)
         if call.modern and askable:
             return mrtr.input_required(call, self._sealer, run.id, askable, self._settings.state_ttl, problems)
-        return project.handle_result(view, call.version, self._settings.companions)
+        return project.handle_result(view, call.version, self._settings.companions, apps.shown_to(call))
 
     def _ended(self, call: Call, view: RunView) -> Mapping[str, Json]:
         error = project.request_error(view.run)

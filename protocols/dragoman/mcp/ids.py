@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import quote, unquote
 
 from dragoman.engine import Engine
 from dragoman.memory.errors import NotFound
@@ -92,14 +93,14 @@ class Ids:
         return Found([name for name in self._engine.agents if name.startswith(typed)])
 
     async def _store(self, principal: Principal, typed: str, chosen: Mapping[str, str]) -> Found:
-        """The next step of a path: namespaces, which end with a slash, and the keys of items."""
-        folder = tuple(typed.split("/")[:-1])
-        within = "".join(f"{part}/" for part in folder)
+        """The next step of a path: namespaces, which end with a slash, and the keys of items (``uris.py``)."""
+        folder = tuple(unquote(part) for part in typed.split("/")[:-1])
+        within = "".join(f"{quote(part, safe='')}/" for part in folder)
         engine = self._engine
         namespaces = await engine.namespaces(principal, folder, max_depth=len(folder) + 1, limit=_PAGE * _DEPTH)
         items = await engine.search_items(principal, folder, limit=_ITEMS) if folder else ()
-        paths = [f"{within}{space[len(folder)]}/" for space in namespaces if len(space) > len(folder)]
-        paths += [within + item.key for item in items if item.namespace == folder]
+        paths = [f"{within}{quote(space[len(folder)], safe='')}/" for space in namespaces if len(space) > len(folder)]
+        paths += [within + quote(item.key, safe="") for item in items if item.namespace == folder]
         whole = len(namespaces) < _PAGE * _DEPTH and len(items) < _ITEMS
         return Found([path for path in dict.fromkeys(paths) if path.startswith(typed)], whole)
 

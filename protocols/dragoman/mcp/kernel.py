@@ -15,7 +15,7 @@ from typing import Any, Final, TypeAlias
 
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
-from dragoman.mcp import eras, logs, params, tracing, uris
+from dragoman.mcp import apps, eras, logs, params, tracing, uris
 from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
 from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.completion import Completion
@@ -98,6 +98,9 @@ class Kernel:
         plain = Plain(engine, settings, self.sealer, self._desk)
         self._offers = Offers(engine, self._catalog, settings, COMPANIONS if settings.companions else ())
         durable = DurableCalls(engine, settings, self.sealer, patience, self._offers.shape)
+        self._cards: Mapping[str, Json] = {apps.UI: {}} if settings.companions else {}
+        if settings.companions:
+            self._catalog.add(apps.CARD)
         companions = Companions(engine, settings, patience, durable.result) if settings.companions else None
         tools = Tools(self._offers, durable, PlainTools(plain), companions, settings, self._server_info)
         tasks = Tasks(engine, settings, durable)
@@ -180,7 +183,7 @@ class Kernel:
         """``server/discover``."""
         result: dict[str, Json] = {
             "supportedVersions": list(eras.SUPPORTED),
-            "capabilities": {**_OFFERED, "extensions": {TASKS: {}}},
+            "capabilities": {**_OFFERED, "extensions": {TASKS: {}, **self._cards}},
             "ttlMs": self._settings.list_ttl_ms,
             "cacheScope": "private",
         }
@@ -193,10 +196,14 @@ class Kernel:
         asked = params.text(call, "protocolVersion")
         version = asked if asked in eras.OLDER else eras.LATEST_OLDER
         declared = params.an_object(call, "capabilities")
-        call.session = Session(version, {name: declared[name] for name in CAPABILITY.values() if name in declared})
+        known = {name: declared[name] for name in CAPABILITY.values() if name in declared}
+        cards = bool(self._cards) and apps.declared(declared)
+        if cards:
+            known["extensions"] = {apps.UI: {"mimeTypes": [apps.MIME_TYPE]}}
+        call.session = Session(version, known)
         result: dict[str, Json] = {
             "protocolVersion": version,
-            "capabilities": {**_OFFERED, "logging": {}},
+            "capabilities": {**_OFFERED, "logging": {}, **({"extensions": self._cards} if cards else {})},
             "serverInfo": self._server_info,
         }
         if self._settings.instructions:

@@ -17,7 +17,7 @@ from dragoman.agents.signature import Signature
 from dragoman.agents.tool import Tool
 from dragoman.mcp import artifacts, eras, results
 from dragoman.memory.codec import dumps
-from dragoman.memory.model import FailureKind, Interrupt, Json, Run, RunStatus, RunView
+from dragoman.memory.model import FailureKind, Interrupt, InterruptKind, Json, Run, RunStatus, RunView
 
 __all__ = [
     "RUN_SCHEMA",
@@ -62,6 +62,8 @@ RUN_SCHEMA: Final[Mapping[str, Json]] = {
                     "key": {"type": "string"},
                     "message": {"type": "string"},
                     "schema": {"type": "object", "description": "The JSON Schema of the answer."},
+                    "kind": {"enum": [str(k) for k in InterruptKind]},
+                    "payload": {"description": "What the agent shows with its question."},
                 },
                 "required": ["key", "message", "schema"],
             },
@@ -184,8 +186,12 @@ def error_result(text: str) -> dict[str, Json]:
 
 
 def question(interrupt: Interrupt) -> dict[str, Json]:
-    """An open interrupt as told to a model."""
-    return {"key": interrupt.key, "message": interrupt.message, "schema": dict(interrupt.schema)}
+    """An open interrupt as told to a model, and to the approval card."""
+    told: dict[str, Json] = {"key": interrupt.key, "message": interrupt.message, "schema": dict(interrupt.schema)}
+    told["kind"] = str(interrupt.kind)
+    if interrupt.payload is not None:
+        told["payload"] = interrupt.payload
+    return told
 
 
 def run_summary(view: RunView) -> dict[str, Json]:
@@ -201,14 +207,19 @@ def run_summary(view: RunView) -> dict[str, Json]:
     return told
 
 
-def handle_result(view: RunView, version: str, companions: bool) -> dict[str, Json]:
-    """The CallToolResult of a run that has not ended: says how it stands, and how to go on with it."""
+def handle_result(view: RunView, version: str, companions: bool, card: bool = False) -> dict[str, Json]:
+    """The CallToolResult of a run that has not ended: says how it stands, and how to go on with it.
+
+    ``card`` says that the client shows the approval card, in which the person answers.
+    """
     run = view.run
     lines = [_standing(view)]
     for asked in view.open_interrupts:
         lines.append(f"- {asked.key}: {asked.message} (answer: {dumps(dict(asked.schema)).decode()})")
     if companions:
-        if view.open_interrupts:
+        if view.open_interrupts and card:
+            lines.append("The user is shown a card in which to answer: leave it to them.")
+        elif view.open_interrupts:
             lines.append("Ask the user, then give run_answer the run_id and what they said; do not answer for them.")
         lines.append(f'Call run_status with run_id "{run.id}" for the result, or run_cancel to stop it.')
     lines.append("Do not call the tool again: that would start a second run.")

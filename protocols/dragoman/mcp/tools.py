@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
-from dragoman.mcp import params, project, scopes
+from dragoman.mcp import apps, params, project, scopes
 from dragoman.mcp.call import Call
 from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.durable import DurableCalls
@@ -50,11 +50,15 @@ class Tools:
     async def list_tools(self, call: Call) -> bytes:
         """A page of the tools that the caller may call: agents, then the catalog's, then the companions."""
         held = scopes.held_of(call.principal, self._offers.scopes)
-        return self._pages.page(call, partial(self._told, call.version, held), held)
+        cards = self._companions is not None and apps.shown_to(call)
+        return self._pages.page(call, partial(self._told, call.version, held, cards), (held, cards))
 
-    def _told(self, version: str, held: frozenset[str]) -> list[dict[str, Json]]:
-        told = [project.tool(offer.what, offer.shape, version) for offer in self._offers.seen_with(held)]
-        return told if self._companions is None else [*told, *self._companions.describe(version)]
+    def _told(self, version: str, held: frozenset[str], cards: bool) -> list[dict[str, Json]]:
+        told: list[dict[str, Json]] = []
+        for offer in self._offers.seen_with(held):
+            tool = project.tool(offer.what, offer.shape, version)
+            told.append(apps.bound(tool) if cards and offer.durable is not None else tool)
+        return told if self._companions is None else [*told, *self._companions.describe(version, cards)]
 
     # -- call ---------------------------------------------------------------------------------------------------------
     async def call_tool(self, call: Call) -> Mapping[str, Json]:

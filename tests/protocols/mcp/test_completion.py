@@ -161,7 +161,12 @@ async def test_threads_agents_and_paths_of_the_store_are_found_by_what_they_begi
         ids = Ids(client.engine)
         for name in ("thread-a", "thread-b", "other"):
             await client.engine.create_thread(CALLER, name)
-        for namespace, key in ((("users", "ada"), "tea"), (("users", "ada"), "taste"), (("users", "bob"), "x")):
+        for namespace, key in (
+            (("users", "ada"), "tea"),
+            (("users", "ada"), "taste"),
+            (("users", "bob"), "x"),
+            (("a/b", "c d"), "k"),
+        ):
             await client.engine.put_item(CALLER, namespace, key, {"v": 1})
 
         async def begun(name: str, typed: str, caller: Principal = CALLER) -> list[str]:
@@ -173,6 +178,8 @@ async def test_threads_agents_and_paths_of_the_store_are_found_by_what_they_begi
         assert await begun("path", "u") == ["users/"]
         assert await begun("path", "users/") == ["users/ada/", "users/bob/"]
         assert await begun("path", "users/ada/t") == ["users/ada/taste", "users/ada/tea"]
+        assert await begun("path", "a") == ["a%2Fb/"]
+        assert await begun("path", "a%2Fb/c%20d/") == ["a%2Fb/c%20d/k"]
         assert await begun("path", "", STRANGER) == []
         assert await begun("anything", "x") == []
 

@@ -283,6 +283,8 @@ def test_a_method_exists_in_the_eras_that_have_it(method: str, modern: bool, old
 def test_a_waiting_runs_open_questions_are_told_with_their_schemas() -> None:
     asked = _question(CHOICE)
     view = _view(replace(RUN, status=RunStatus.WAITING), asks=asked)
-    assert project.run_summary(view)["questions"] == [{"key": "q", "message": "What?", "schema": CHOICE}]
+    assert project.run_summary(view)["questions"] == [
+        {"key": "q", "message": "What?", "schema": CHOICE, "kind": "input"}
+    ]
     answered = replace(asked, status=InterruptStatus.ANSWERED)
     assert "questions" not in project.run_summary(_view(replace(RUN, status=RunStatus.WAITING), asks=answered))

@@ -32,7 +32,7 @@ async def test_discover_tells_all_versions_and_what_is_served(in_process: Start,
     async with in_process(instructions="Be kind.") as client:
         result = (await client.modern("server/discover"))["result"]
     assert result["supportedVersions"] == list(eras.SUPPORTED)
-    assert result["capabilities"]["extensions"] == {"io.modelcontextprotocol/tasks": {}}
+    assert set(result["capabilities"]["extensions"]) == {"io.modelcontextprotocol/tasks", "io.modelcontextprotocol/ui"}
     assert result["_meta"]["io.modelcontextprotocol/serverInfo"]["version"] == "1.0.0"
     assert result["instructions"] == "Be kind."
     schemas.modern("DiscoverResult", result)
