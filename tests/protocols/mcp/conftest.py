@@ -224,7 +224,7 @@ def the_run() -> Callable[[Engine, Principal], Awaitable[RunView]]:
 
 # -- over HTTP ---------------------------------------------------------------------------------------------------------
 class _Authenticated:
-    """Stands for the app's authentication: the caller is named by a header, or is the default one."""
+    """Stands for the app's authentication: the caller and their scopes are named by headers, or are the default's."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -232,7 +232,8 @@ class _Authenticated:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         named = headers.get(b"x-test-subject")
-        scope["dragoman.principal"] = CALLER if named is None else Principal("acme", named.decode())
+        scopes = frozenset(headers.get(b"x-test-scopes", b"*").decode().split())
+        scope["dragoman.principal"] = Principal("acme", "ada" if named is None else named.decode(), scopes)
         await self._app(scope, receive, send)
 
 

@@ -28,12 +28,14 @@ FIELDS: dict[str, dict[str, Any]] = {
 
 def _form(schema: dict[str, Any], version: str) -> dict[str, Any]:
     question = Interrupt("", "", "q", "q", InterruptKind.INPUT, "What?", schema)
-    return forms.elicit_params(question, version)["requestedSchema"]
+    form: dict[str, Any] = forms.elicit_params(question, version)["requestedSchema"]
+    return form
 
 
 def _field(field: dict[str, Any], version: str) -> dict[str, Any]:
     form = _form({"type": "object", "properties": {"f": field}, "required": []}, version)
-    return form["properties"]["f"]
+    told: dict[str, Any] = form["properties"]["f"]
+    return told
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2026-07-28"])
