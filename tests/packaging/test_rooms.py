@@ -25,7 +25,8 @@ def house(root: Path, tmp_path: Path) -> Path:
     for package in PACKAGES:
         (tmp_path / package).mkdir(parents=True)
         (tmp_path / package / "__init__.py").touch()
-    (tmp_path / "server/dragoman/app.py").touch()
+    for module in ("app", "routing"):
+        (tmp_path / f"server/dragoman/{module}.py").touch()
     return tmp_path
 
 

@@ -65,7 +65,7 @@ SNIPPETS: list[tuple[list[str], list[str], dict[str, Any]]] = [
         {
             "type": "http",
             "url": "http://127.0.0.1:8000/mcp",
-            "headers": {"Authorization": "Bearer ${env:DRAGOMAN_KEY}"},
+            "headers": {"Authorization": "Bearer ${input:dragoman-key}"},
         },
     ),
 ]
