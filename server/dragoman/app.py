@@ -33,7 +33,7 @@ from dragoman.memory.ledger import Ledger
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
-from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_settings
+from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_folders, mcp_settings
 from dragoman.telemetry import TraceContext, current_trace
 
 __all__ = ["build_app"]
@@ -46,18 +46,19 @@ def build_app(
     the ledger and starts the engine.
 
     ``app.state.engine`` and ``app.state.ledger`` are what it composed. Raises ``ConfigurationError`` when it would
-    listen to other machines without asking who calls.
+    listen to other machines without asking who calls, and for a file that should be a prompt or a skill and is none.
     """
     settings.check_exposure()
     ledger = ledger or SqliteLedger(settings.made_storage())
     catalog = catalog if catalog is not None else Catalog()
+    folders = mcp_folders(settings, catalog)
     engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         await ledger.open()
         try:
-            async with engine:
+            async with engine, folders.watched():
                 yield
         finally:
             await ledger.close()

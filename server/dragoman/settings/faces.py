@@ -6,13 +6,14 @@ from dragoman.a2a.settings import API_KEY_SCHEMES, A2aSettings
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agents.catalog import Catalog
 from dragoman.agents.errors import ConfigurationError
+from dragoman.agents.folders import Folders
 from dragoman.agents.loader import Loaded
 from dragoman.agents.naming import NAME
 from dragoman.mcp.sealed import load_key
 from dragoman.mcp.settings import McpSettings, named
 from dragoman.settings.tables import Settings, shown
 
-__all__ = ["a2a_settings", "agent_protocol_settings", "mcp_catalog", "mcp_settings"]
+__all__ = ["a2a_settings", "agent_protocol_settings", "mcp_catalog", "mcp_folders", "mcp_settings"]
 
 
 def mcp_settings(settings: Settings) -> McpSettings:
@@ -24,7 +25,7 @@ def mcp_settings(settings: Settings) -> McpSettings:
         max_message=settings.server.body_limit,
         allowed_hosts=("*",),  # the gate in front of all faces has looked
         allowed_origins=("*",),
-        **settings.mcp.model_dump(),
+        **settings.mcp.model_dump(exclude={"prompts", "skills"}),
     )
 
 
@@ -45,6 +46,17 @@ def mcp_catalog(settings: Settings, loaded: Loaded) -> Catalog:
             raise ConfigurationError(f"{where}: {tool.name!r} names two things; leave it out, or rename one.")
         catalog.add(tool)
     return catalog
+
+
+def mcp_folders(settings: Settings, catalog: Catalog) -> Folders:
+    """The prompts and skills in folders, taken into the catalog. Raises ``ConfigurationError``."""
+    folders = Folders(catalog, settings.mcp_folder("prompts"), settings.mcp_folder("skills"))
+    try:
+        folders.load()
+    except ConfigurationError as error:
+        # These folders are looked into unasked, and may be someone else's.
+        raise ConfigurationError(f'{error.message} ([mcp] prompts = "" and skills = "" look into none.)') from None
+    return folders
 
 
 def a2a_settings(settings: Settings) -> A2aSettings:

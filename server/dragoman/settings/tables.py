@@ -138,8 +138,9 @@ class LogTable(_Table):
 
 class McpTable(_Table):
     """``[mcp]``: see ``McpSettings``. ``tools`` are globs over the names of agents and of tools, exposed or not; those
-    with a ``!`` in front leave out what the others chose. Without it: every agent and every exposed tool. Times are
-    seconds unless their name says otherwise."""
+    with a ``!`` in front leave out what the others chose. Without it: every agent and every exposed tool. ``prompts``
+    and ``skills`` are folders beside the settings file, empty for none. Times are seconds unless their name says
+    otherwise."""
 
     tools: Names | None = None
     companions: bool = True
@@ -152,6 +153,8 @@ class McpTable(_Table):
     name: Annotated[str, Field(min_length=1)] = "dragoman"
     title: Annotated[str, Field(min_length=1)] = "Dragoman"
     instructions: str = ""
+    prompts: str = "prompts"
+    skills: str = "skills"
 
 
 class AgentTable(_Table):
@@ -224,6 +227,18 @@ class Settings(_Table):
             a.source(self.base, f"{table}{a.name or n}" if table else a.path or a.import_ or "")
             for n, a in enumerate(self.agents, 1)
         )
+
+    def mcp_folder(self, key: Literal["prompts", "skills"]) -> Path | None:
+        """The folder of ``[mcp] prompts`` or ``skills``, absolute; None where none is looked into: without a settings
+        file only one that was named is. Raises ``ConfigurationError`` for one that was named and is not there."""
+        name, named = getattr(self.mcp, key), key in self.mcp.model_fields_set
+        if not name or not (named or self.file):
+            return None
+        folder = (self.base / Path(name).expanduser()).absolute()
+        if named and not folder.is_dir():
+            where = f"{shown(self.file)}: [mcp] {key}" if self.file else f"[mcp] {key}"
+            raise ConfigurationError(f"{where}: no folder {folder}.")
+        return folder
 
     def bound_to(self, port: int) -> Self:
         """The same, listening on this port."""

@@ -1,0 +1,48 @@
+"""Prompts in files through the command: served on a pipe, and a mistake in one told before anything is served."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .conftest import Run
+
+HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+
+
+def _prompt(folder: Path, text: str) -> None:
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "hello.md").write_text(text)
+
+
+def _lines(*asked: tuple[str, dict[str, Any]]) -> str:
+    messages = [
+        {"jsonrpc": "2.0", "id": n, "method": method, "params": params} for n, (method, params) in enumerate(asked)
+    ]
+    return "".join(f"{json.dumps(message)}\n" for message in messages)
+
+
+def test_a_prompt_beside_the_settings_is_served_on_a_pipe(folder: Path, run: Run) -> None:
+    _prompt(folder, "---\ndescription: Greets\narguments: [{name: who}]\n---\nHi {{who}}.\n")
+    asked = _lines(
+        ("initialize", HELLO),
+        ("prompts/list", {}),
+        ("prompts/get", {"name": "hello", "arguments": {"who": "Ada"}}),
+    )
+    done = run("stdio", stdin=asked)
+    assert done.returncode == 0, done.stderr
+    answers = {answer["id"]: answer["result"] for answer in map(json.loads, done.stdout.splitlines())}
+    assert [prompt["name"] for prompt in answers[1]["prompts"]] == ["hello"]
+    assert answers[2]["messages"][0]["content"] == {"type": "text", "text": "Hi Ada."}
+
+
+def test_a_mistake_in_a_prompt_is_one_line_and_nothing_is_served(folder: Path, run: Run) -> None:
+    _prompt(folder, "---\ndescription: Greets\ncolour: red\n---\nHi.\n")
+    for command in (("serve", "--port", "0"), ("stdio",)):
+        done = run(*command)
+        assert done.returncode == 2
+        assert done.stdout == ""
+        line = done.stderr.splitlines()[-1]
+        assert "prompts/hello.md: colour: extra inputs are not permitted" in line
