@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dragoman.a2a.asked import GENERATION
 from dragoman.a2a.settings import A2aSettings
 from dragoman.agents import Agent, Skill
 from dragoman.memory.codec import dumps
@@ -62,10 +63,13 @@ def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> dict[str, 
         "name": agent.title,
         "description": agent.description or agent.title,
         "version": agent.version,
-        "supportedInterfaces": [
-            {"url": url, "protocolBinding": "JSONRPC", "protocolVersion": version} for version in ("1.0", "0.3")
-        ],
-        "capabilities": {"streaming": True, "pushNotifications": False, "extendedAgentCard": False},
+        "supportedInterfaces": interfaces(agent, url, base_url, settings),
+        "capabilities": {
+            "streaming": True,
+            "pushNotifications": False,
+            "extendedAgentCard": False,
+            "extensions": _extensions(settings),
+        },
         "defaultInputModes": _MODES,
         "defaultOutputModes": _MODES,
         "skills": [_skill(skill, agent) for skill in agent.skills],
@@ -73,6 +77,7 @@ def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> dict[str, 
         "protocolVersion": "0.3.0",
         "url": url,
         "preferredTransport": "JSONRPC",
+        "additionalInterfaces": [{"url": url, "transport": binding} for binding in ("JSONRPC", "HTTP+JSON")],
     }
     if settings.provider:
         card["provider"] = {"organization": settings.provider, "url": settings.provider_url or base_url}
@@ -81,6 +86,26 @@ def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> dict[str, 
         card["securityRequirements"] = [{"schemes": {name: {"list": []}}} for name in settings.security_schemes]
         card["security"] = [{name: []} for name in settings.security_schemes]
     return card
+
+
+def interfaces(agent: Agent, url: str, base_url: str, settings: A2aSettings) -> list[dict[str, Json]]:
+    """The AgentInterfaces (section 4.4.6), the preferred one first. gRPC has no paths: there the tenant names the
+    agent."""
+    told: list[dict[str, Json]] = [
+        {"url": url, "protocolBinding": binding, "protocolVersion": version}
+        for version in ("1.0", "0.3")
+        for binding in ("JSONRPC", "HTTP+JSON")
+    ]
+    if (address := settings.grpc_address(base_url)) is not None:
+        grpc = {"url": address, "protocolBinding": "GRPC", "protocolVersion": "1.0", "tenant": agent.name}
+        told.insert(2, grpc)
+    return told
+
+
+def _extensions(settings: A2aSettings) -> list[dict[str, Json]]:
+    """The AgentExtensions (section 4.4.4)."""
+    generation = {"uri": GENERATION, "description": "Tells a task's generation, as A2A 1.1 will.", "required": False}
+    return [generation, *({"required": False, **told, "uri": uri} for uri, told in settings.extensions.items())]
 
 
 def _skill(skill: Skill, agent: Agent) -> dict[str, Json]:

@@ -19,7 +19,7 @@ from dragoman.a2a.handler import PRINCIPAL, ServiceHandler
 from dragoman.a2a.jsonrpc import Call
 from dragoman.a2a.service import TaskService
 
-__all__ = ["LegacyBinding"]
+__all__ = ["CallerInContext", "LegacyBinding", "LegacyHandler", "without_version"]
 
 _VERSION: Final = b"a2a-version"
 
@@ -36,17 +36,17 @@ class LegacyBinding:
         """Answer a call whose method is one of 0.3."""
         adapter = self._adapters.get(agent)
         if adapter is None:
-            adapter = self._adapters[agent] = JSONRPC03Adapter(_LegacyHandler(service), _CallerInContext())
-        # The version was matched already, and the adapter does not read the query.
-        headers = [(name, value) for name, value in scope["headers"] if name != _VERSION]
-        request = Request({**scope, "headers": headers}, receive)
+            adapter = self._adapters[agent] = JSONRPC03Adapter(LegacyHandler(service), CallerInContext())
+        request = Request(without_version(scope), receive)
         id = call.id if isinstance(call.id, (str, int)) else None
         answer = adapter.handle_request  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         response = await answer(id, call.method, call.body, request)
         await response(scope, receive, send)
 
 
-class _LegacyHandler(ServiceHandler):
+class LegacyHandler(ServiceHandler):
+    """Our handler, where 0.3 answers otherwise."""
+
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> pb.AgentCard:
@@ -54,8 +54,16 @@ class _LegacyHandler(ServiceHandler):
         raise ExtendedAgentCardNotConfiguredError("This agent has no extended card; its public card says all there is.")
 
 
-class _CallerInContext(a2a.server.routes.common.DefaultServerCallContextBuilder):
+class CallerInContext(a2a.server.routes.common.DefaultServerCallContextBuilder):
+    """Hands the caller on to our handler."""
+
     def build(self, request: Request) -> ServerCallContext:
+        """The context of a call."""
         context = super().build(request)
         context.state[PRINCIPAL] = request.scope[PRINCIPAL]
         return context
+
+
+def without_version(scope: Scope) -> Scope:
+    """The request without its version: it was matched already, and the adapters do not read the query."""
+    return {**scope, "headers": [(name, value) for name, value in scope["headers"] if name != _VERSION]}

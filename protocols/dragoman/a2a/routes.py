@@ -7,30 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import math
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from dragoman.a2a import jsonrpc, sse
+from dragoman.a2a.asked import asked_by
 from dragoman.a2a.cards import CARD_PATH, CardCache
 from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
+from dragoman.a2a.http import JSON, PRINCIPAL, base_url, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.jsonrpc import Call
-from dragoman.a2a.service import TaskService, Updates
+from dragoman.a2a.rest_routes import rest_routes
+from dragoman.a2a.service import TaskService, Updates, check_tenant
 from dragoman.a2a.settings import A2aSettings
 from dragoman.engine import Engine
 from dragoman.memory.model import Json, Principal
 
 if TYPE_CHECKING:
     from dragoman.a2a.legacy import LegacyBinding
+    from dragoman.a2a.legacy_rest import LegacyRest
 
 __all__ = ["routes"]
-
-PRINCIPAL: Final = "dragoman.principal"
-_JSON: Final = (b"content-type", b"application/json")
 
 
 def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
@@ -40,37 +40,40 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
     if default is not None and default not in engine.agents:
         raise ValueError(f"The default agent {default!r} is none of {', '.join(engine.agents)}.")
     cards = _CardEndpoint(engine, settings, default)
-    calls = _CallEndpoint(engine, settings)
+    services = {name: TaskService(engine, name, settings) for name in engine.agents}
+    calls = _CallEndpoint(services, settings, default)
     agent = f"{settings.prefix}/{{agent}}"
     # A path without parameters is found faster; the others are for agents that are not there.
     exact = [Route(f"{settings.prefix}/{name}", _Named(calls, name), methods=["POST"]) for name in engine.agents]
     return [
         *exact,
+        Route(settings.prefix, _Named(calls, None), methods=["POST"]),
         Route(agent, calls, methods=["POST"]),
         Route(f"{agent}/", calls, methods=["POST"]),
         Route(f"{agent}{CARD_PATH}", cards, methods=["GET"]),
         Route(CARD_PATH, cards, methods=["GET"]),
+        *rest_routes(services, settings, _LegacyRestOnce().load),
     ]
 
 
 class _CallEndpoint:
     """JSON-RPC for every agent."""
 
-    def __init__(self, engine: Engine, settings: A2aSettings) -> None:
+    def __init__(self, services: Mapping[str, TaskService], settings: A2aSettings, default: str | None) -> None:
         self._settings = settings
-        self._services = {name: TaskService(engine, name, settings.blocking_wait) for name in engine.agents}
+        self._services = services
+        self._default = default
         self._legacy: LegacyBinding | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.serve(scope["path_params"]["agent"], scope, receive, send)
 
-    async def serve(self, agent: str, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a call of this agent."""
-        service = self._services.get(agent)
-        if service is None:
-            await _refuse(send, None, _no_agent(agent, self._services))
+    async def serve(self, agent: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a call of this agent; with None, of the one that the call's ``tenant`` names."""
+        if agent is not None and agent not in self._services:
+            await _refuse(send, None, no_agent(agent, self._services))
             return
-        body = await _body(receive)  # what this raises is for the layers above, which bound it
+        body = await read_body(receive)  # what this raises is for the layers above, which bound it
         if body is None:
             return
         call: Call | None = None
@@ -78,10 +81,17 @@ class _CallEndpoint:
             jsonrpc.check_content_type(scope["headers"])
             call = jsonrpc.parse(body)
             version = jsonrpc.version_for(jsonrpc.version_of(scope["headers"], scope["query_string"]), call.method)
+            if agent is None:
+                agent = str(call.params.get("tenant") or self._default or "")
+            service = self._services.get(agent)
+            if service is None:
+                raise no_agent(agent, self._services)
             if version == "0.3":
                 await self._legacy_call(agent, service, call, scope, receive, send)
                 return
             principal: Principal = scope[PRINCIPAL]
+            check_tenant(call.params, principal, agent)
+            service = service.asked(asked_by(scope["headers"]))
             if (stream := jsonrpc.STREAMS.get(call.method)) is not None:
                 updates = await stream(service, principal, call.params)
                 await self._stream(call, updates, receive, send)
@@ -109,9 +119,9 @@ class _CallEndpoint:
 
 
 class _Named:
-    """The calls of one agent."""
+    """The calls of one agent; with None, of the one that each names."""
 
-    def __init__(self, calls: _CallEndpoint, agent: str) -> None:
+    def __init__(self, calls: _CallEndpoint, agent: str | None) -> None:
         self._calls = calls
         self._agent = agent
 
@@ -130,28 +140,15 @@ class _CardEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         agent = scope["path_params"].get("agent", self._default) or ""
-        card = self._cards.card(agent, _base_url(scope))
+        card = self._cards.card(agent, base_url(scope))
         if card is None:
-            await _refuse(send, None, _no_agent(agent, self._agents))
+            await _refuse(send, None, no_agent(agent, self._agents))
             return
         headers = [(b"etag", card.etag.encode()), (b"cache-control", self._max_age), (b"vary", b"Host")]
         if _holds(scope, card.etag):
-            await _send(send, 304, headers, b"")
+            await send_whole(send, 304, headers, b"")
         else:
-            await _send(send, 200, [_JSON, *headers], card.body)
-
-
-def _no_agent(agent: str, known: Iterable[str]) -> Fault:
-    return Fault(AGENT_NOT_FOUND, f"There is no agent {agent[:80]!r} here; there are: {', '.join(known) or 'none'}.")
-
-
-def _base_url(scope: Scope) -> str:
-    """The address that the server was asked by, as far as the app trusts what proxies say of it."""
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-    if not host:
-        name, port = scope.get("server") or ("localhost", None)
-        host = f"{name}:{port}" if port else name
-    return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+            await send_whole(send, 200, [JSON, *headers], card.body)
 
 
 def _holds(scope: Scope, etag: str) -> bool:
@@ -172,34 +169,27 @@ async def _frames(
         yield sse.frame(jsonrpc.error_bytes(call.id, jsonrpc.fault_for(error)))
 
 
-async def _body(receive: Receive) -> bytes | bytearray | None:
-    """The whole body; None when the client left before its end."""
-    message = await receive()
-    body: bytes | bytearray = message.get("body", b"")
-    if message.get("more_body"):
-        body = bytearray(body)
-        while message.get("more_body"):
-            message = await receive()
-            body += message.get("body", b"")
-    return None if message["type"] == "http.disconnect" else body
-
-
 async def _reply(send: Send, body: bytes) -> None:
-    await _send(send, 200, [_JSON], body)
+    await send_whole(send, 200, [JSON], body)
 
 
 async def _refuse(send: Send, id: jsonrpc.Id, fault: Fault) -> None:
     """A JSON-RPC error. It is HTTP 200 but for an agent that is not there: clients read no body of another status."""
-    headers: list[tuple[bytes, bytes]] = [_JSON]
-    if fault.retry_after is not None:
-        headers.append((b"retry-after", str(math.ceil(fault.retry_after)).encode()))
-    await _send(send, 404 if fault.kind is AGENT_NOT_FOUND else 200, headers, jsonrpc.error_bytes(id, fault))
+    status = 404 if fault.kind is AGENT_NOT_FOUND else 200
+    await send_whole(send, status, [JSON, *retry_header(fault)], jsonrpc.error_bytes(id, fault))
 
 
-async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": status, "headers": [length, *headers] if body else headers})
-    await send({"type": "http.response.body", "body": body})
+class _LegacyRestOnce:
+    """0.3 over HTTP+JSON, loaded when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: LegacyRest | None = None
+
+    async def load(self) -> LegacyRest:
+        if self._loaded is None:
+            module = await asyncio.to_thread(importlib.import_module, "dragoman.a2a.legacy_rest")
+            self._loaded = cast("type[LegacyRest]", module.LegacyRest)()
+        return self._loaded
 
 
 async def _load_legacy() -> LegacyBinding:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
 from typing import Any, Final, cast
 
 from dragoman.a2a import listing, project
+from dragoman.a2a.asked import NOTHING, Asked, check_extensions
 from dragoman.a2a.errors import (
+    AGENT_NOT_FOUND,
     PUSH_NOT_SUPPORTED,
     TASK_NOT_CANCELABLE,
     TASK_NOT_FOUND,
@@ -21,6 +24,7 @@ from dragoman.a2a.errors import (
     invalid,
 )
 from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
+from dragoman.a2a.settings import A2aSettings
 from dragoman.a2a.stream import TaskStream
 from dragoman.engine import Engine, RunRequest, Unset, run_request
 from dragoman.engine.answers import check
@@ -29,7 +33,7 @@ from dragoman.memory.errors import InputInvalid, RunEnded, RunNotFound
 from dragoman.memory.ids import short_digest
 from dragoman.memory.model import Event, Interrupt, Json, Principal, Run, RunView
 
-__all__ = ["TaskService", "Updates"]
+__all__ = ["TaskService", "Updates", "check_tenant"]
 
 Params = Mapping[str, Any]
 Updates = AsyncGenerator[tuple[int | None, dict[str, Json]], None]
@@ -43,10 +47,22 @@ _OPENING: Final = frozenset({"run.queued", "run.started"})
 class TaskService:
     """The tasks of one agent."""
 
-    def __init__(self, engine: Engine, agent: str, blocking_wait: float) -> None:
+    def __init__(self, engine: Engine, agent: str, settings: A2aSettings) -> None:
         self._engine = engine
         self._agent = agent
-        self._blocking_wait = blocking_wait
+        self._settings = settings
+        self._blocking_wait = settings.blocking_wait
+        self._asked = NOTHING
+
+    def asked(self, asked: Asked) -> TaskService:
+        """The same for a request that asks for this. Raises ``Fault`` where it lacks an extension that is required."""
+        if self._settings.extensions:
+            check_extensions(self._settings.extensions, asked)
+        if asked is NOTHING:
+            return self
+        service = copy(self)
+        service._asked = asked
+        return service
 
     # -- messages -----------------------------------------------------------------------------------------------------
     async def send(self, principal: Principal, params: Params) -> dict[str, Json]:
@@ -203,6 +219,13 @@ class TaskService:
             events += page
             if len(page) < _PAGE:
                 return events
+
+
+def check_tenant(params: Params, principal: Principal, agent: str) -> None:
+    """Raise ``Fault`` unless a request's tenant, where it names one, is this agent's or the caller's own."""
+    tenant = params.get("tenant")
+    if tenant and tenant not in (agent, principal.tenant):
+        raise Fault(AGENT_NOT_FOUND, f"There is no tenant {str(tenant)[:80]!r} here; send the one of the agent's card.")
 
 
 def _as_sent(events: Sequence[Event]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
+from urllib.parse import urlsplit
 
 from dragoman.memory.model import Json
 
@@ -24,9 +25,13 @@ class A2aSettings:
     ``public_url`` is the address that others reach the server by; empty takes it from each request (scheme and Host).
     ``default_agent`` is the one whose card stands at the host root; None is the first. ``provider`` is the organization
     that cards name, ``provider_url`` its site. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any
-    one of which lets a caller in; empty says that no credentials are asked for. ``blocking_wait`` is how long a
+    one of which lets a caller in; empty says that no credentials are asked for. ``extensions`` are AgentExtension
+    objects by their URIs (A2A 4.4.4); requests must name those that say ``required``. ``blocking_wait`` is how long a
     blocking SendMessage waits before it answers with the task as it is. ``keepalive`` is the longest silence of a
     stream, ``send_timeout`` how long a client may leave a stream unread. ``card_ttl`` is how long cards may be cached.
+    ``grpc_port`` is where gRPC is served, None not at all; ``grpc_url`` is the ``host:port`` that others reach it by,
+    where that is not the host of the cards. With ``grpc_certificate`` and ``grpc_private_key`` (PEM files) it speaks
+    TLS.
     """
 
     prefix: str = "/a2a"
@@ -35,11 +40,29 @@ class A2aSettings:
     provider: str = ""
     provider_url: str = ""
     security_schemes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
+    extensions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     blocking_wait: float = 3600.0
     keepalive: float = 15.0
     send_timeout: float = 30.0
     card_ttl: int = 300
+    grpc_port: int | None = None
+    grpc_url: str = ""
+    grpc_certificate: str = ""
+    grpc_private_key: str = ""
 
     def __post_init__(self) -> None:
         if not self.prefix.startswith("/") or self.prefix.endswith("/"):
             raise ValueError(f"prefix begins with a slash and does not end with one: {self.prefix!r} does not.")
+        if bool(self.grpc_certificate) != bool(self.grpc_private_key):
+            raise ValueError("grpc_certificate and grpc_private_key go together: one is missing.")
+
+    def grpc_address(self, base_url: str) -> str | None:
+        """Where gRPC is reached (``host:port``) by who asked for ``base_url``; None when it is not served."""
+        if self.grpc_port is None:
+            return None
+        return self.grpc_url or f"{_host(base_url)}:{self.grpc_port}"
+
+
+def _host(url: str) -> str:
+    host = urlsplit(url).hostname or "localhost"
+    return f"[{host}]" if ":" in host else host

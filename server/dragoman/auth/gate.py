@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 
-from dragoman.auth.asgi import ASGIApp, Receive, Scope, Send, header, refuse, route_path
+from dragoman.auth.asgi import ASGIApp, Headers, Receive, Scope, Send, header, refuse, route_path
 from dragoman.auth.keys import KeyRing
 from dragoman.memory.model import Principal
 
-__all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public"]
+__all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public", "key_in"]
 
 LOCAL = Principal("default", "local")
 PRINCIPAL = "dragoman.principal"
@@ -49,7 +49,7 @@ class KeyGate:
         if scope["type"] not in ("http", "websocket") or is_public(route_path(scope)):
             await self.app(scope, receive, send)
             return
-        key = _key(scope)
+        key = key_in(scope["headers"])
         principal = None if key is None else await self.ring.principal(key)
         if principal is None:
             await self._challenge(scope, send, shown=key is not None)
@@ -64,10 +64,10 @@ class KeyGate:
         await refuse(scope, send, 401, "unauthorized", _WRONG_KEY if shown else _NO_KEY, [challenge])
 
 
-def _key(scope: Scope) -> bytes | None:
-    """The key as it was sent; empty when credentials were sent that hold none."""
-    sent = header(scope["headers"], b"authorization")
+def key_in(headers: Headers) -> bytes | None:
+    """The key as it was sent; empty when credentials were sent that hold none. Names of headers are in lower case."""
+    sent = header(headers, b"authorization")
     if sent is not None:
         kind, _, token = sent.partition(b" ")
         return token.strip() if kind.lower() == b"bearer" else b""
-    return header(scope["headers"], b"x-api-key")
+    return header(headers, b"x-api-key")

@@ -15,6 +15,7 @@ from a2a.utils import errors as sdk
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from dragoman.a2a import A2aSettings
 from dragoman.a2a.handler import PRINCIPAL, ServiceHandler
 from dragoman.a2a.service import TaskService
 from dragoman.agents import Context, agent
@@ -34,7 +35,7 @@ async def asks(ctx: Context, text: str) -> str:
 
 
 def handler_of(engine: Engine) -> ServiceHandler:
-    return ServiceHandler(TaskService(engine, "asks", 10))
+    return ServiceHandler(TaskService(engine, "asks", A2aSettings(blocking_wait=10)))
 
 
 def context(principal: Principal = LOCAL) -> ServerCallContext:
