@@ -9,7 +9,7 @@ path.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,14 +22,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from dragoman.a2a import A2aSettings
+from dragoman.a2a.grpc_server import serve_grpc
 from dragoman.a2a.routes import routes as a2a_routes
 from dragoman.agent_protocol.routes import routes as agent_protocol_routes
 from dragoman.agents import Agent, Catalog
 from dragoman.auth import BodyLimit, Forwarded, HostGate, KeyGate, KeyRing, LocalGate, Outside, name_in
+from dragoman.auth.asgi import Headers
+from dragoman.auth.gate import LOCAL, key_in
 from dragoman.engine import Engine
 from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ledger import Ledger
+from dragoman.memory.model import Principal
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
@@ -53,20 +58,22 @@ def build_app(
     catalog = catalog if catalog is not None else Catalog()
     folders = mcp_folders(settings, catalog)
     engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable)
+    peers = a2a_settings(settings)
+    ring = KeyRing(ledger, settings.auth.cache) if settings.auth.mode == "keys" else None
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         await ledger.open()
         try:
-            async with engine, folders.watched():
+            async with engine, folders.watched(), _grpc(engine, settings, peers, ring):
                 yield
         finally:
             await ledger.close()
 
-    routes = [*_faces(engine, settings, catalog), *_health(engine)]
+    routes = [*_faces(engine, settings, peers, catalog), *_health(engine)]
     app = Starlette(
         routes=routes,
-        middleware=[*_onion(settings, ledger, _roots(routes)), Middleware(ExactPaths, routes)],
+        middleware=[*_onion(settings, ring, _roots(routes)), Middleware(ExactPaths, routes)],
         exception_handlers={HTTPException: _refused, Exception: _failed},
         lifespan=lifespan,
     )
@@ -75,12 +82,12 @@ def build_app(
     return app
 
 
-def _faces(engine: Engine, settings: Settings, catalog: Catalog) -> list[BaseRoute]:
+def _faces(engine: Engine, settings: Settings, peers: A2aSettings, catalog: Catalog) -> list[BaseRoute]:
     """The first route of each, which is the one that runs come by; then MCP and A2A before Agent Protocol, whose many
     paths begin at the root."""
     faces = [
         mcp_routes(engine, mcp_settings(settings), catalog),
-        a2a_routes(engine, a2a_settings(settings)),
+        a2a_routes(engine, peers),
         agent_protocol_routes(engine, agent_protocol_settings(settings)),
     ]
     return [*(face[0] for face in faces), *(route for face in faces for route in face[1:])]
@@ -91,13 +98,35 @@ def _roots(routes: Iterable[BaseRoute]) -> frozenset[str]:
     return frozenset(route.path.split("/")[1] for route in routes if isinstance(route, Route))
 
 
-def _onion(settings: Settings, ledger: Ledger, roots: Collection[str]) -> list[Middleware]:
+def _grpc(
+    engine: Engine, settings: Settings, peers: A2aSettings, ring: KeyRing | None
+) -> AbstractAsyncContextManager[None]:
+    """A2A over gRPC, beside the HTTP server and for the same callers; nothing without a port for it."""
+
+    async def caller(headers: Headers) -> Principal | None:
+        if ring is None:
+            return LOCAL
+        key = key_in(headers)
+        return None if key is None else await ring.principal(key)
+
+    server = settings.server
+    return serve_grpc(
+        engine,
+        peers,
+        caller,
+        host=server.host,
+        message_limit=server.body_limit,
+        call_limit=server.connection_limit,
+    )
+
+
+def _onion(settings: Settings, ring: KeyRing | None, roots: Collection[str]) -> list[Middleware]:
     """What a request passes, from the outside in."""
-    server, keys = settings.server, settings.auth.mode == "keys"
+    server = settings.server
     public = urlsplit(server.public_url)
     own = (*server.allowed_hosts, name_in(server.public_url)) if server.public_url else server.allowed_hosts
     # With keys a name proves nothing: a page that calls us by a name of its own has no key.
-    hosts = ("*",) if keys and not server.allowed_hosts else own
+    hosts = ("*",) if ring is not None and not server.allowed_hosts else own
     origins = (*server.allowed_origins, f"{public.scheme}://{public.netloc}")
     return [
         Middleware(TraceContext),
@@ -105,7 +134,7 @@ def _onion(settings: Settings, ledger: Ledger, roots: Collection[str]) -> list[M
         Middleware(Outside, server.public_url, roots),
         *([Middleware(CORSMiddleware, **_cors(server.allowed_origins))] if server.allowed_origins else []),
         Middleware(HostGate, hosts, origins),
-        Middleware(KeyGate, KeyRing(ledger, settings.auth.cache)) if keys else Middleware(LocalGate),
+        Middleware(KeyGate, ring) if ring is not None else Middleware(LocalGate),
         Middleware(BodyLimit, server.body_limit),
     ]
 

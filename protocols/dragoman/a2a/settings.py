@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from dragoman.memory.model import Json
 
 __all__ = ["API_KEY_SCHEMES", "A2aSettings"]
+
+Busy = Literal["reject", "enqueue", "interrupt", "rollback"]
 
 API_KEY_SCHEMES: Final[Mapping[str, Mapping[str, Json]]] = {
     "bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer", "description": "An API key of this server."}},
@@ -27,11 +29,14 @@ class A2aSettings:
     that cards name, ``provider_url`` its site. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any
     one of which lets a caller in; empty says that no credentials are asked for. ``extensions`` are AgentExtension
     objects by their URIs (A2A 4.4.4); requests must name those that say ``required``. ``blocking_wait`` is how long a
-    blocking SendMessage waits before it answers with the task as it is. ``keepalive`` is the longest silence of a
-    stream, ``send_timeout`` how long a client may leave a stream unread. ``card_ttl`` is how long cards may be cached.
-    ``grpc_port`` is where gRPC is served, None not at all; ``grpc_url`` is the ``host:port`` that others reach it by,
-    where that is not the host of the cards. With ``grpc_certificate`` and ``grpc_private_key`` (PEM files) it speaks
-    TLS.
+    blocking SendMessage waits before it answers with the task as it is, ``long_poll`` how long GetTask waits for a
+    newer generation. ``busy`` is what becomes of a message to a task at work: a refusal, or a task of its own on the
+    same context by that policy (``dragoman.memory.model.ThreadPolicy``). Files over ``inline_limit`` bytes go out as
+    links below ``file_url``, sealed with ``file_key`` and good for ``file_ttl``; without an address and a key they go
+    inline. ``keepalive`` is the longest silence of a stream, ``send_timeout`` how long a client may leave a stream
+    unread. ``card_ttl`` is how long cards may be cached. ``grpc_port`` is where gRPC is served, None not at all;
+    ``grpc_url`` is the ``host:port`` that others reach it by, where that is not the host of the cards. With
+    ``grpc_certificate`` and ``grpc_private_key`` (PEM files) it speaks TLS.
     """
 
     prefix: str = "/a2a"
@@ -41,7 +46,13 @@ class A2aSettings:
     provider_url: str = ""
     security_schemes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     extensions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
+    busy: Busy = "reject"
     blocking_wait: float = 3600.0
+    long_poll: float = 30.0
+    inline_limit: int = 262_144
+    file_url: str = ""
+    file_key: bytes = b""
+    file_ttl: float = 3600.0
     keepalive: float = 15.0
     send_timeout: float = 30.0
     card_ttl: int = 300

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dragoman.a2a.settings import API_KEY_SCHEMES, A2aSettings
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agents.catalog import Catalog
@@ -60,11 +62,19 @@ def mcp_folders(settings: Settings, catalog: Catalog) -> Folders:
 
 
 def a2a_settings(settings: Settings) -> A2aSettings:
-    """The A2A face's."""
-    url = settings.server.public_url
-    if settings.auth.mode == "keys":
-        return A2aSettings(public_url=url, security_schemes=API_KEY_SCHEMES)
-    return A2aSettings(public_url=url)
+    """The A2A face's. Links to files are sealed with the key beside the ledger, so that they outlive a restart."""
+    storage, table = settings.made_storage(), settings.a2a
+    given = table.model_dump()
+    for name in ("grpc_certificate", "grpc_private_key"):
+        if given[name]:
+            given[name] = str((settings.base / Path(given[name]).expanduser()).absolute())
+    return A2aSettings(
+        public_url=settings.server.public_url,
+        file_url=settings.server.url,
+        file_key=load_key(storage.with_name(f"{storage.name}.key")),
+        security_schemes=API_KEY_SCHEMES if settings.auth.mode == "keys" else {},
+        **given,
+    )
 
 
 def agent_protocol_settings(settings: Settings) -> AgentProtocolSettings:

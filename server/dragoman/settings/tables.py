@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
@@ -15,6 +15,7 @@ from dragoman.agents.loader import AgentSource
 from dragoman.engine.request import EngineSettings
 
 __all__ = [
+    "A2aTable",
     "AgentTable",
     "AuthTable",
     "EngineTable",
@@ -130,6 +131,27 @@ class AuthTable(_Table):
     cache: Annotated[float, Strict(), Field(ge=0, le=300)] = 5.0
 
 
+class A2aTable(_Table):
+    """``[a2a]``: see ``A2aSettings``. Times are seconds, sizes bytes; paths start at the folder of the settings file.
+
+    ``extensions`` are AgentExtension objects by their URIs, such as ``{"urn:acme:loyalty:v1": {required = true}}``.
+    """
+
+    default_agent: str | None = None
+    provider: str = ""
+    provider_url: str = ""
+    extensions: dict[str, dict[str, Any]] = {}
+    busy: Literal["reject", "enqueue", "interrupt", "rollback"] = "reject"
+    blocking_wait: Seconds = 3600.0
+    long_poll: Annotated[Seconds, Field(le=300)] = 30.0
+    inline_limit: Annotated[int, Strict(), Field(ge=0)] = 262_144
+    file_ttl: Seconds = 3600.0
+    grpc_port: Annotated[int, Strict(), Field(ge=1, le=65535)] | None = None
+    grpc_url: str = ""
+    grpc_certificate: str = ""
+    grpc_private_key: str = ""
+
+
 class LogTable(_Table):
     """``[log]``"""
 
@@ -196,6 +218,7 @@ class Settings(_Table):
     engine: EngineTable = EngineTable()
     auth: AuthTable = AuthTable()
     mcp: McpTable = McpTable()
+    a2a: A2aTable = A2aTable()
     log: LogTable = LogTable()
     agents: tuple[AgentTable, ...] = ()
     file: Annotated[Path | None, Field(exclude=True)] = None

@@ -54,7 +54,10 @@ MISTAKES = [
         '[[agents]]\nimport = "a:hi"\ntimeout = "soon"',
         "dragoman.toml: [agents] 1 timeout: input should be a valid number",
     ),
-    ('file = "x"', "dragoman.toml: file: unknown table; known are server, storage, engine, auth, mcp, log, agents."),
+    (
+        'file = "x"',
+        "dragoman.toml: file: unknown table; known are server, storage, engine, auth, mcp, a2a, log, agents.",
+    ),
 ]
 
 
