@@ -31,6 +31,7 @@ from dragoman.mcp.errors import (
 )
 from dragoman.mcp.ids import Ids
 from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
+from dragoman.mcp.listen import Listening
 from dragoman.mcp.objects import is_object
 from dragoman.mcp.offers import Offers
 from dragoman.mcp.param_headers import check_params
@@ -38,6 +39,7 @@ from dragoman.mcp.plain import Plain
 from dragoman.mcp.plain_tools import PlainTools
 from dragoman.mcp.project import stamp
 from dragoman.mcp.prompts import Prompts
+from dragoman.mcp.push import Push, Subscribing
 from dragoman.mcp.resources import Resources
 from dragoman.mcp.scopes import ScopeMissing
 from dragoman.mcp.sealed import Sealer
@@ -45,14 +47,20 @@ from dragoman.mcp.settings import McpSettings
 from dragoman.mcp.tasks import Tasks
 from dragoman.mcp.tools import Tools
 from dragoman.mcp.waiting import Patience, cancel_quietly
-from dragoman.memory.model import Json
+from dragoman.memory.model import Json, Principal
 
 __all__ = ["CAPABILITIES", "VERSION", "Answer", "Kernel", "declared_version", "without_meta"]
 
 VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 
-_OFFERED: Final[Mapping[str, Json]] = {"tools": {}, "resources": {}, "prompts": {}, "completions": {}}
+_OFFERED: Final[Mapping[str, Json]] = {
+    "tools": {"listChanged": True},
+    "resources": {"listChanged": True, "subscribe": True},
+    "prompts": {"listChanged": True},
+    "completions": {},
+    "logging": {},
+}
 _MODERN_METHODS: Final = frozenset(method for method, version in eras.VERBS if version in eras.MODERN)
 _log = logging.getLogger("dragoman.mcp")
 
@@ -107,6 +115,8 @@ class Kernel:
         resources = Resources(engine, self._catalog, settings, plain, self._server_info)
         prompts = Prompts(self._catalog, plain, settings, self._server_info)
         completion = Completion(self._catalog, prompts, Ids(engine), uris.TEMPLATES)
+        self.listening = Listening(engine, self._catalog, settings, tasks)
+        subscribing = Subscribing(engine, self._catalog, settings)
         verbs: dict[str, Verb] = {
             "discover": self.discover,
             "initialize": self.initialize,
@@ -120,6 +130,9 @@ class Kernel:
             "list_resources": resources.list_resources,
             "list_templates": resources.list_templates,
             "read_resource": resources.read_resource,
+            "subscribe": subscribing.subscribe,
+            "unsubscribe": subscribing.unsubscribe,
+            "listen": self.listening.listen,
             "list_prompts": prompts.list_prompts,
             "get_prompt": prompts.get_prompt,
             "complete": completion.complete,
@@ -175,8 +188,14 @@ class Kernel:
         await self._desk.reply(peer, reply)
 
     def hang_up(self) -> None:
-        """The client sends nothing more: calls that wait for a person are answered with how their run stands."""
+        """The client sends nothing more: calls that wait for a person are answered with how their run stands, and
+        subscriptions end."""
         self._desk.close()
+        self.listening.end()
+
+    def push(self, principal: Principal) -> Push:
+        """What a session of the older era is told outside of its requests; to be closed with it."""
+        return Push(self._engine, self._catalog, principal)
 
     # -- verbs of its own ---------------------------------------------------------------------------------------------
     async def discover(self, call: Call) -> Mapping[str, Json]:
@@ -203,7 +222,7 @@ class Kernel:
         call.session = Session(version, known)
         result: dict[str, Json] = {
             "protocolVersion": version,
-            "capabilities": {**_OFFERED, "logging": {}, **({"extensions": self._cards} if cards else {})},
+            "capabilities": {**_OFFERED, **({"extensions": self._cards} if cards else {})},
             "serverInfo": self._server_info,
         }
         if self._settings.instructions:

@@ -13,8 +13,9 @@ import os
 import select
 import sys
 import threading
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
@@ -22,6 +23,7 @@ from dragoman.mcp.call import Peer, Session
 from dragoman.mcp.errors import INTERNAL, INVALID_REQUEST, ProtocolError
 from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
 from dragoman.mcp.kernel import Kernel
+from dragoman.mcp.push import Push
 from dragoman.mcp.settings import McpSettings
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json, Principal
@@ -65,6 +67,7 @@ class _Pipe:
         self._most = most
         self._sink = sink
         self._session: Session | None = None
+        self._push: Push | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken = False
         self._writing = asyncio.Lock()
@@ -73,6 +76,8 @@ class _Pipe:
         async for line in _lines(source, self._most):
             await self._take(line)
         self._kernel.hang_up()
+        if self._push is not None:
+            self._push.close()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
@@ -99,7 +104,10 @@ class _Pipe:
             busy = ProtocolError(INTERNAL, f"{_MOST_AT_ONCE} requests are at work already; send it again later.")
             await self._write(error_bytes(busy, message.id))
             return
-        task = asyncio.create_task(self._handle(message))
+        self._begin(self._handle(message))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -119,10 +127,19 @@ class _Pipe:
     async def _answer(self, request: Request) -> None:
         answer = await self._kernel.request(self._peer(), request, self)
         if answer is not None:
-            self._session = answer.session or self._session
-            if answer.change is not None and self._session is not None:
+            if answer.session is not None:
+                self._open(answer.session)
+            if answer.change is not None and self._session is not None and self._push is not None:
                 self._session = answer.change(self._session)
+                await self._push.follow(self._session)
             await self._write(answer.body)
+
+    def _open(self, session: Session) -> None:
+        """What was settled holds for the requests that follow; what changes is told of from now on."""
+        if self._push is not None:
+            self._push.close()
+        self._session, self._push = session, self._kernel.push(self._principal)
+        self._begin(self._push.send_to(self))
 
     async def _reply(self, reply: Reply) -> None:
         try:

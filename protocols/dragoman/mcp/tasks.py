@@ -34,7 +34,13 @@ class Tasks:
 
         A client that cannot be asked is shown that input is required, and none of the questions as requests.
         """
-        view = await self._view(call)
+        return self._state(call, await self._view(call))
+
+    async def state(self, call: Call, run_id: str) -> dict[str, Json]:
+        """A run as a task in full, as ``tasks/get`` tells it. Raises ``RunNotFound``."""
+        return self._state(call, await self._engine.view(call.principal, run_id))
+
+    def _state(self, call: Call, view: RunView) -> dict[str, Json]:
         told: dict[str, Json] = project.task(view.run, self._settings.poll_interval_ms, project.status_message(view))
         status = told["status"]
         if status == "failed":

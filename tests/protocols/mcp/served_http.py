@@ -1,4 +1,4 @@
-"""Run as a script, it serves the agents of these tests over HTTP from the ledger file that it is given, and prints its
+"""Run as a script, it serves over HTTP from the ledger file that it is given, and prints its
 address: a server that tests kill. A second argument is the port."""
 
 from __future__ import annotations
@@ -29,8 +29,6 @@ def a_process(ledger: Path, port: int = 0) -> Generator[tuple[Popen[str], str]]:
 
 async def main(ledger_path: str, port: int) -> None:
     """Serve until the process is killed."""
-    from served import AGENTS
-
     from dragoman.engine import Engine
     from dragoman.mcp import McpSettings
     from dragoman.mcp.routes import routes
@@ -38,7 +36,7 @@ async def main(ledger_path: str, port: int) -> None:
     from dragoman.memory.sqlite import SqliteLedger
 
     ledger = SqliteLedger(ledger_path)
-    engine = Engine(ledger, AGENTS)
+    engine = Engine(ledger, [])
     settings = McpSettings(state_key=b"k" * 32, version="1.0.0", inline_wait=0.2)
 
     @asynccontextmanager
