@@ -114,6 +114,56 @@ async def test_two_answers_to_two_questions_at_the_same_moment_both_count(start:
             assert run.output == ["1", "2"]
 
 
+async def test_a_question_that_is_left_is_asked_while_the_run_works_with_the_answer_to_another(
+    start: Start, caller: Principal
+) -> None:
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def works() -> str:
+        reached.set()
+        await opened.wait()
+        return "worked"
+
+    @agent
+    async def asks(ctx: Context) -> list[str]:
+        async def with_a() -> str:
+            return await ctx.ask("A?", key="a") + await ctx.step(works)
+
+        return list(await asyncio.gather(with_a(), ctx.ask("B?", key="b")))
+
+    async with start(asks) as engine:
+        run = await engine.run(caller, RunRequest("asks"))
+        await engine.answer(caller, run.id, {"a": "1"})
+        await reached.wait()
+        view = await engine.view(caller, run.id)
+        assert (view.run.status, [i.key for i in view.open_interrupts]) == (RunStatus.RUNNING, ["b"])
+        await engine.answer(caller, run.id, {"b": "2"})
+        assert (await engine.view(caller, run.id)).open_interrupts == ()
+        opened.set()
+        run = await ended(engine, caller, run)
+    assert run.output == ["1worked", "2"]
+
+
+async def test_a_run_that_sleeps_has_given_up_what_it_asked_before(start: Start, caller: Principal) -> None:
+    @agent
+    async def asks(ctx: Context) -> str:
+        if ctx.attempt == 1:
+            await ctx.gather(ctx.ask("A?", key="a"), ctx.ask("B?", key="b"))
+        await ctx.sleep(3600)
+        return "awake"
+
+    async with start(asks, settings=EngineSettings(short_sleep=0.0)) as engine:
+        run = await engine.run(caller, RunRequest("asks"))
+        await engine.answer(caller, run.id, {"a": "1"})
+        async for event in engine.subscribe(caller, run.thread_id, 0, run.id):
+            if event.type == "run.asleep":
+                break
+        view = await engine.view(caller, run.id)
+        assert {i.key: i.status for i in view.interrupts} == {"a": "answered", "b": "withdrawn"}
+        with pytest.raises(Conflict, match="withdrawn"):
+            await engine.answer(caller, run.id, {"b": "2"})
+
+
 @pytest.mark.parametrize(
     ("said", "approved", "comment"),
     [("yes", True, ""), ("Approve, go ahead", True, "go ahead"), ("no too much", False, "too much")],

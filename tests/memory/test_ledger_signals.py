@@ -108,13 +108,13 @@ async def test_answering_needs_a_run_that_can_take_it(ledger: Ledger) -> None:
         await ledger.answer(TENANT, run.id, {"ok": 1}, "ada")
 
 
-async def test_a_question_that_is_open_keeps_its_id_and_date(ledger: Ledger) -> None:
+async def test_a_question_that_is_open_stays_so_while_the_run_works_with_the_answer_to_another(ledger: Ledger) -> None:
     run, lease = await start(ledger)
     await ask(ledger, lease, "a", "b")
     before = (await ledger.load(TENANT, run.id)).open_interrupts[1]
     await ledger.answer(TENANT, run.id, {"a": 1}, "ada")
     _, lease = await claim_one(ledger)
-    assert (await ledger.load(TENANT, run.id)).open_interrupts == ()  # it is at work, not waiting
+    assert (await ledger.load(TENANT, run.id)).open_interrupts == (before,)
     await ask(ledger, lease, "b")
     assert (await ledger.load(TENANT, run.id)).open_interrupts == (before,)
 
@@ -132,6 +132,29 @@ async def test_a_question_that_is_not_asked_again_is_withdrawn_and_may_be_asked_
     _, lease = await claim_one(ledger)
     await ask(ledger, lease, "b")
     assert [i.key for i in (await ledger.load(TENANT, run.id)).open_interrupts] == ["b"]
+
+
+async def test_a_run_asleep_that_asks_nothing_withdraws_what_is_open(ledger: Ledger) -> None:
+    run, lease = await start(ledger)
+    await ask(ledger, lease, "a", "b")
+    await ledger.answer(TENANT, run.id, {"a": 1}, "ada")
+    _, lease = await claim_one(ledger)
+    asleep = await change(ledger, lease, RunStatus.QUEUED, wake_at=FAR, withdraws=True)
+    assert (asleep.status, asleep.wake_at) == (RunStatus.QUEUED, FAR)
+    assert await statuses(ledger, run.id) == {"a": "answered", "b": "withdrawn"}
+
+
+async def test_a_run_that_is_handed_back_or_waits_for_another_run_keeps_what_is_open(ledger: Ledger) -> None:
+    run, lease = await start(ledger)
+    await ask(ledger, lease, "a", "b")
+    await ledger.answer(TENANT, run.id, {"a": 1}, "ada")
+    _, lease = await claim_one(ledger)
+    await change(ledger, lease, RunStatus.QUEUED)
+    _, lease = await claim_one(ledger)
+    await change(ledger, lease, RunStatus.QUEUED, wake_at=FAR)
+    assert await statuses(ledger, run.id) == {"a": "answered", "b": "open"}
+    awake, _ = await ledger.answer(TENANT, run.id, {"b": 2}, "bob")
+    assert awake.wake_at is None
 
 
 async def test_an_answer_that_comes_while_the_run_is_at_work_is_found_when_it_asks(ledger: Ledger) -> None:

@@ -60,12 +60,12 @@ def test_a_run_has_settled_when_nothing_happens_until_someone_acts(status: RunSt
 
 
 @pytest.mark.parametrize("status", RunStatus)
-def test_questions_are_shown_only_while_the_run_waits_for_them(status: RunStatus) -> None:
+def test_open_questions_are_shown_until_the_run_has_ended(status: RunStatus) -> None:
     asked = tuple(
         Interrupt("r", "t", of, of, InterruptKind.INPUT, "?", {}, status=InterruptStatus(of)) for of in InterruptStatus
     )
     shown = RunView(replace(RUN, status=status), asked).open_interrupts
-    assert [i.key for i in shown] == (["open"] if status is RunStatus.WAITING else [])
+    assert [i.key for i in shown] == ([] if status in TERMINAL else ["open"])
 
 
 def test_a_scope_is_held_by_name_or_by_all() -> None:

@@ -105,13 +105,14 @@ class Change:
 
     ``queued`` with ``wake_at`` is a run asleep until then (microseconds; it is also woken when a child run settles);
     ``queued`` without it is a run handed back. ``waiting`` withdraws the open interrupts that the batch does not name.
-    A terminal status withdraws them all.
+    A terminal status withdraws them all, and so does ``queued`` with ``withdraws``: a run asleep that asks nothing.
     """
 
     status: RunStatus
     output: Json = None
     failure: Failure | None = None
     wake_at: int | None = None
+    withdraws: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -341,8 +341,8 @@ class RunView:
 
     @property
     def open_interrupts(self) -> tuple[Interrupt, ...]:
-        """The questions that wait for an answer; empty unless the run is waiting."""
-        if self.run.status is not RunStatus.WAITING:
+        """The questions that take an answer: also those that are left while a run works with another's answer."""
+        if self.run.ended:
             return ()
         return tuple(i for i in self.interrupts if i.status is InterruptStatus.OPEN)
 

@@ -23,11 +23,9 @@ from dragoman.agent_protocol.wire_sdk import SdkRunCreate
 from dragoman.engine import RunRequest, run_request
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.frozen import maker
-from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy
+from dragoman.memory.model import Json, Run, ThreadPolicy
 
 __all__ = ["NewRun", "OldRun", "answer", "opening"]
-
-_WAITING = frozenset({RunStatus.WAITING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ async def _resume(
     if thread_id is None:
         raise _wrong("thread_id", "command.resume needs the thread whose run waits")
     thread = await face.engine.thread(call.principal, thread_id)
-    waiting = await face.active(call, thread_id, _WAITING)
+    waiting = [view for view in await face.active(call, thread_id) if view.open_interrupts]
     run = await _go_on(face, call, resumption(waiting, command.resume))
     return run, Position(thread.last_seq)
 

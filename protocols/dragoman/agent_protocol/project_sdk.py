@@ -1,6 +1,6 @@
 """From the domain to what ``langgraph-sdk`` 0.4.14 reads (its ``schema.py``), by pure functions.
 
-An agent is a graph of one node, named as the agent; a waiting run is that node's task with its interrupts.
+An agent is a graph of one node, named as the agent; an active run is that node's task with its interrupts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dragoman.agent_protocol.project import agent_metadata, agent_schemas
 from dragoman.agent_protocol.shapes import asked, checkpoint_id, question, run_status, stamp, state_of
 from dragoman.agent_protocol.surface import Surface
 from dragoman.agents import Agent
-from dragoman.memory.model import Checkpoint, Json, Run, RunStatus, RunView, Thread
+from dragoman.memory.model import Checkpoint, Json, Run, RunView, Thread
 
 __all__ = ["assistant", "assistant_id", "checkpoint", "result", "run", "schemas", "selected", "thread", "thread_state"]
 
@@ -81,8 +81,8 @@ def result(view: RunView, values: Mapping[str, Json]) -> dict[str, Json]:
     return state
 
 
-def thread(its: Thread, waiting: Sequence[RunView] = ()) -> dict[str, Json]:
-    """Thread, with the questions of its waiting runs by task."""
+def thread(its: Thread, active: Sequence[RunView] = ()) -> dict[str, Json]:
+    """Thread, with the questions of its active runs by task."""
     return {
         "thread_id": its.id,
         "created_at": stamp(its.created_at),
@@ -91,7 +91,7 @@ def thread(its: Thread, waiting: Sequence[RunView] = ()) -> dict[str, Json]:
         "config": {},
         "status": its.status.value,
         "values": state_of(its.values, _SDK) if its.checkpoint else None,
-        "interrupts": {v.run.id: _questions(v) for v in waiting if v.open_interrupts},
+        "interrupts": {v.run.id: _questions(v) for v in active if v.open_interrupts},
     }
 
 
@@ -144,7 +144,7 @@ def _task(view: RunView) -> dict[str, Any]:
         "name": view.run.agent,
         "path": ["__pregel_pull", view.run.agent],
         "error": None,
-        "interrupts": _questions(view) if view.run.status is RunStatus.WAITING else [],
+        "interrupts": _questions(view),
         "checkpoint": None,
         "state": None,
         "result": None,

@@ -20,7 +20,7 @@ from dragoman.agent_protocol.wire import HistoryQuery, ThreadCreate, ThreadPatch
 from dragoman.agent_protocol.wire_sdk import SdkThreadCreate, SdkThreadPatch, SdkThreadSearch, ThreadCount
 from dragoman.memory.errors import Conflict, InputInvalid, ThreadNotFound
 from dragoman.memory.ledger import ThreadFilter
-from dragoman.memory.model import Json, RunStatus, Thread, ThreadStatus
+from dragoman.memory.model import Json, Thread, ThreadStatus
 
 __all__ = ["before_number", "copy", "count", "create", "delete", "get", "history", "patch", "revise", "search"]
 
@@ -195,7 +195,7 @@ async def _shown(face: Face, call: Call, thread: Thread) -> dict[str, Json]:
         return project.thread(thread)
     if thread.status not in (ThreadStatus.INTERRUPTED, ThreadStatus.BUSY):
         return project_sdk.thread(thread)
-    return project_sdk.thread(thread, await face.active(call, thread.id, frozenset({RunStatus.WAITING})))
+    return project_sdk.thread(thread, await face.active(call, thread.id))
 
 
 def _list(value: Json) -> list[Json]:

@@ -55,13 +55,15 @@ def approve(
 
 
 async def _find(host: Host, run: str) -> RunView:
-    """The run of this id, or the one waiting run whose id has this part."""
+    """The run of this id, or the one run whose id has this part and which asks something: another of its questions may
+    just have been answered."""
     if len(run) >= WHOLE_ID:
         return await host.get(run)
-    found = [view for view in await host.runs(Phase.WAITING, None, 1000) if run in view.run.id]
+    listed = [view for phase in (Phase.WAITING, Phase.ACTIVE) for view in await host.runs(phase, None, 1000)]
+    found = list({view.run.id: view for view in listed if run in view.run.id and view.open_interrupts}.values())
     if len(found) != 1:
-        which = "No waiting run has" if not found else f"{len(found)} waiting runs have"
-        raise CommandError(f"{which} {run!r} in its id; `dragoman runs --status waiting` lists them.")
+        which = "No run that asks something has" if not found else f"{len(found)} runs that ask something have"
+        raise CommandError(f"{which} {run!r} in its id; `dragoman runs` lists them.")
     return await host.get(found[0].run.id)
 
 

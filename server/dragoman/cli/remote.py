@@ -176,7 +176,8 @@ def _view(run: Mapping[str, Any], output: Json = None) -> RunView:
     failure = Failure(
         FailureKind.TIMEOUT if timeout else FailureKind.ERROR, error.get("message", ""), error.get("type", "")
     )
-    status = RunStatus.WAITING if questions else _RUN_STATUS[run["status"]]
+    told = run["status"]
+    status = RunStatus.WAITING if questions and told == "interrupted" else _RUN_STATUS[told]
     return RunView(
         Run(
             tenant="",

@@ -238,7 +238,8 @@ class Activation:
         if self._stop == "park" and ctx is not None:
             if ctx.parking.interrupts:
                 return Change(RunStatus.WAITING, wake_at=ctx.parking.wake_at)
-            return Change(RunStatus.QUEUED, wake_at=ctx.parking.wake_at or FAR)
+            asleep = not ctx.parking.children  # what a child asked is asked here, and still open
+            return Change(RunStatus.QUEUED, wake_at=ctx.parking.wake_at or FAR, withdraws=asleep)
         if self._stop == "hand back":
             return Change(RunStatus.QUEUED)
         if self._stop is None:  # the agent raised CancelledError of its own, or the loop is closing

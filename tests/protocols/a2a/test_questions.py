@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -87,6 +88,41 @@ async def test_several_questions_are_answered_by_key_in_one_message_or_in_turn(o
         assert texts(left["status"]["message"]) == ["First?"]
         done = await house.send("asks_twice", "c", taskId=task["id"])
         assert done["artifacts"][0]["parts"] == [{"text": "c d"}]
+
+
+async def test_what_is_left_to_answer_is_taken_while_the_task_works_with_another_answer(open_house: Open) -> None:
+    reached, opened = asyncio.Event(), asyncio.Event()
+
+    async def at_the_gate() -> None:
+        reached.set()
+        await opened.wait()
+
+    @agent
+    async def works_on(ctx: Context) -> str:
+        async def first() -> str:
+            answer = await ctx.ask("First?", key="first")
+            await ctx.step(at_the_gate)
+            return answer
+
+        one, other = await asyncio.gather(first(), ctx.ask("Second?", key="second"))
+        return f"{one} {other}"
+
+    async with open_house(works_on) as house:
+        task = await house.send("works_on", {"data": {}})
+        sending = asyncio.create_task(house.send("works_on", {"data": {"first": "a"}}, taskId=task["id"]))
+        await reached.wait()
+        seen = await house.result("works_on", "GetTask", {"id": task["id"]})
+        other = asyncio.create_task(house.send("works_on", "b", taskId=task["id"]))
+        async for event in house.engine.subscribe(house.caller, task["contextId"], 0, task["id"]):
+            if event.type == "run.resumed" and event.data["keys"] == ["second"]:
+                break
+        refused = await house.error("works_on", "SendMessage", {"message": a_message("c", taskId=task["id"])})
+        opened.set()
+        done = [await sending, await other]
+    assert (state(seen), "message" in seen["status"]) == ("WORKING", False)
+    assert refused["code"] == -32004
+    assert [state(told) for told in done] == ["COMPLETED", "COMPLETED"]
+    assert done[0]["artifacts"][0]["parts"] == [{"text": "a b"}]
 
 
 async def test_a_task_that_needs_authorization_says_so(open_house: Open) -> None:

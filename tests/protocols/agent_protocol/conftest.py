@@ -60,6 +60,23 @@ async def twice(ctx: Context, topic: str) -> dict[str, str]:
     return {"first": first, "second": second}
 
 
+@agent(description="Asks two questions at once, and works with the first answer at a gate that the test opens.")
+async def works_on(ctx: Context, gate: str) -> str:
+    reached, opened = _gates.setdefault(gate, (asyncio.Event(), asyncio.Event()))
+
+    async def at_the_gate() -> None:
+        reached.set()
+        await opened.wait()
+
+    async def first() -> str:
+        answer = await ctx.ask("First?", key="first")
+        await ctx.step(at_the_gate)
+        return answer
+
+    one, other = await asyncio.gather(first(), ctx.ask("Second?", key="second"))
+    return f"{one} {other}"
+
+
 @agent(description="Streams, emits, keeps and sets values.")
 async def busy(ctx: Context, count: int) -> str:
     async def look_up(n: int) -> int:
@@ -106,7 +123,7 @@ async def chat(ctx: Context, messages: list[dict[str, Any]]) -> str:
     return str(len(messages))
 
 
-AGENTS = (echo, refund, twice, busy, broken, picky, slow, counter, chat)
+AGENTS = (echo, refund, twice, works_on, busy, broken, picky, slow, counter, chat)
 
 
 # -- the face ---------------------------------------------------------------------------------------------------------

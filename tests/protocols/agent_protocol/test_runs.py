@@ -229,6 +229,29 @@ async def test_two_questions_are_answered_one_at_a_time_and_never_crosswise(clie
     assert done["values"]["output"] == {"first": "A", "second": "B"}
 
 
+@pytest.mark.parametrize("way", ["answer", "answers", "command"])
+async def test_the_question_that_is_left_is_answered_while_the_run_works_with_the_other_answer(
+    client: httpx.AsyncClient, gate: Callable[[], Gate], way: str
+) -> None:
+    name, reached, opened = gate()
+    run = (await wait(client, "works_on", input={"gate": name}))["run"]
+    verb = f"/runs/{run['run_id']}"
+    await client.post(f"{verb}/resume", json={"answers": {"first": "A"}})
+    await reached.wait()
+    shown = (await client.get(verb)).json()
+    assert (shown["status"], [q["key"] for q in shown["interrupts"]]) == ("pending", ["second"])
+    if way == "command":
+        given = await client.post("/runs", json={"thread_id": run["thread_id"], "command": {"resume": "B"}})
+    else:
+        given = await client.post(f"{verb}/resume", json={way: "B" if way == "answer" else {"second": "B"}})
+    assert given.status_code == 200
+    assert "interrupts" not in (await client.get(verb)).json()
+    again = await client.post(f"{verb}/resume", json={"answer": "C"})
+    assert again.status_code == 409
+    opened.set()
+    assert (await client.get(f"{verb}/wait")).json()["values"]["output"] == "A B"
+
+
 async def test_prose_answers_an_approval(client: httpx.AsyncClient) -> None:
     found = await wait(client, "refund", input={"order_id": "A-1", "amount": 200})
     await client.post(f"/runs/{found['run']['run_id']}/resume", json={"answer": "yes"})

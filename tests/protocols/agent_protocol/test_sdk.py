@@ -235,6 +235,24 @@ async def test_an_interrupt_is_seen_in_state_and_thread_and_answered_by_a_comman
         await sdk.runs.wait(thread, "refund", command={"resume": {"approved": True}})
 
 
+async def test_what_is_left_to_answer_is_seen_while_the_run_works_with_another_answer(
+    sdk: Sdk, gate: Callable[[], Gate]
+) -> None:
+    name, reached, opened = gate()
+    thread = (await sdk.threads.create())["thread_id"]
+    asked = (await sdk.runs.wait(thread, "works_on", input={"gate": name}))["__interrupt__"]
+    first, second = sorted(asked, key=lambda q: str(q["value"]["message"]))
+    await sdk.runs.create(thread, "works_on", command={"resume": {first["id"]: "A"}})
+    await reached.wait()
+    state, shown = await sdk.threads.get_state(thread), await sdk.threads.get(thread)
+    assert (state["interrupts"], state["tasks"][0]["interrupts"]) == ([second], [second])
+    assert (shown["status"], list(shown["interrupts"].values())) == ("busy", [[second]])
+    await sdk.runs.create(thread, "works_on", command={"resume": "B"})
+    opened.set()
+    (run,) = await sdk.runs.list(thread)
+    assert (await sdk.runs.join(thread, run["run_id"]))["output"] == "A B"
+
+
 async def test_a_resumed_run_is_streamed_from_the_answer_on(sdk: Sdk) -> None:
     thread = (await sdk.threads.create())["thread_id"]
     first = await parts(sdk.runs.stream(thread, "refund", input={"order_id": "A-1", "amount": 200}))

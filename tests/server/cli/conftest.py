@@ -37,6 +37,11 @@ async def buyer(ctx: Context, item: str, price: float = 1.0) -> dict[str, str]:
     return {"item": item, "approved": str(decision.approved), "comment": decision.comment, "size": size}
 
 @agent
+async def picker(ctx: Context) -> str:
+    """Asks two things at once."""
+    return "-".join(await ctx.gather(ctx.ask("Colour?", key="colour"), ctx.ask("Size?", key="size")))
+
+@agent
 async def sleeper(ctx: Context, started: str) -> str:
     """Works until it is stopped; says in a file when it began."""
     Path(started).touch()

@@ -101,6 +101,17 @@ def test_an_answer_given_to_the_ledger_goes_on_with_the_next_server(run: Run, se
 
 
 @pytest.mark.usefixtures("anywhere")
+@pytest.mark.usefixtures("anywhere")
+def test_questions_are_answered_one_after_the_other_whether_or_not_the_run_has_gone_on_meanwhile(run: Run) -> None:
+    left = run("run", "picker", "")
+    assert left.returncode == 3
+    part = left.stderr.splitlines()[-1][-12:]
+    assert "2 questions are open; choose one with --question: colour, size" in run("approve", part).stderr
+    assert run("approve", part, "--question", "size", "--answer", "big").returncode == 0
+    assert run("approve", part, "--answer", "red").returncode == 0
+    assert "No run that asks something has" in run("approve", part).stderr
+
+
 def test_runs_are_listed_newest_first_and_filtered(run: Run) -> None:
     run("run", "greeter", "Ada")
     run("run", "buyer", "chair")

@@ -33,7 +33,7 @@ def _start(client: httpx.Client, agent: str, **given: str) -> str:
 def test_it_says_where_it_is_reached_and_is_reached_there(serve: Serve) -> None:
     served = serve()
     told = {tuple(line.split()[:-1]): line.split()[-1] for line in served.banner[1:-2]}
-    assert served.banner[0] == "Dragoman serves greeter, buyer, sleeper, finisher, poet"
+    assert served.banner[0] == "Dragoman serves greeter, buyer, picker, sleeper, finisher, poet"
     assert told["MCP",] == f"{served.url}/mcp"
     assert f"  A2A             {served.url}/a2a/buyer" in served.banner
     with served.client() as client:

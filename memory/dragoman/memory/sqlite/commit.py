@@ -13,7 +13,7 @@ from dragoman.memory.model import Json, Run, RunStatus, StepStatus, check_transi
 from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
-from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue, store
+from dragoman.memory.sqlite.transition import end, open_interrupt, park, requeue, store, withdraw
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
@@ -176,6 +176,8 @@ def _change(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, change: Change, n
     elif change.status is RunStatus.WAITING:
         park(tx, row, log, now, [interrupt.key for interrupt in batch.interrupts], change.wake_at)
     elif change.status is RunStatus.QUEUED:
+        if change.withdraws:
+            withdraw(tx, row)
         _sleep(row, log, change.wake_at, now)
     else:
         end(tx, row, log, now, change.status, output=change.output, failure=change.failure)

@@ -18,7 +18,7 @@ from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
 
-__all__ = ["end", "forget", "open_interrupt", "park", "requeue", "store"]
+__all__ = ["end", "forget", "open_interrupt", "park", "requeue", "store", "withdraw"]
 
 _CHANGE_STATUS = SQL["change_status"]
 _STATE_BY_ID = SQL["run_state_by_id"]
@@ -54,8 +54,7 @@ def end(
     row.wake_at = None
     row.output = dump_optional(output)
     row.failure = dump_failure(failure)
-    if row.interrupts:
-        tx.execute(_WITHDRAW_ALL, (row.tenant, row.id))
+    withdraw(tx, row)
     if row.rollback:
         _restore_values(row, log, now)
     if status is RunStatus.SUCCEEDED:
@@ -126,6 +125,12 @@ def park(tx: Tx, row: RunRow, log: ThreadLog, now: int, named: Sequence[str], wa
     log.add(row.id, "run.waiting", {"interrupts": questions})
     if row.parent_run_id is not None:
         _wake_parent(tx, row, row.parent_run_id, now)
+
+
+def withdraw(tx: Tx, row: RunRow) -> None:
+    """Withdraw the open interrupts of a run."""
+    if row.interrupts:
+        tx.execute(_WITHDRAW_ALL, (row.tenant, row.id))
 
 
 def requeue(row: RunRow, now: int, wake_at: int | None = None) -> None:
