@@ -1,9 +1,11 @@
-"""Multi round-trip requests: a waiting run as an ``InputRequiredResult``, and the retry of it.
+"""Multi round-trip requests: what the client is asked in an ``InputRequiredResult``, and the retry of it.
 
-The run is in the ledger; ``requestState`` only says, sealed, which run the retry goes on with. It is bound to the
-caller, to the tool and its arguments, and to a time. It is good once in the sense that counts: a question is answered
-at most once, and a retry whose answer has been taken before gets the run's result and changes nothing. Follows
-2026-07-28 "Multi Round-Trip Requests".
+``requestState`` is sealed, and bound to the caller, to the request (its method and all that a retry repeats) and to a
+time. Of a run it only says which run the retry goes on with: the run is in the ledger. Such a state is good once in the
+sense that counts: a question is answered at most once, and a retry that comes again, with the same answer or another,
+is answered with how the run stands and changes nothing, so that a client whose connection broke may repeat it. Of a
+function that is no run (``plain.py``) it holds the answers so far; there it is taken once, and refused from then on.
+Follows 2026-07-28 "Multi Round-Trip Requests".
 """
 
 from __future__ import annotations
