@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import faces
 import ledger
+import mcp_list
 import mcp_peers
 import parked
 import recovery
@@ -55,6 +56,9 @@ ROWS: list[tuple[str, str, str, str]] = [
         )
     ],
     ("… against fastmcp's echo on h11", "mcp_peers.h11.fastmcp_ratio", "mcp_peers.h11.fastmcp_limit", "×"),
+    ("tools/list of 1,000 tools, first page, CPU", "mcp_list.first_page_ms", "mcp_list.limit_ms", "ms"),
+    ("… after a change of the list", "mcp_list.after_a_change_ms", "mcp_list.limit_ms", "ms"),
+    ("… kept", "mcp_list.kept_ms", "", "ms"),
     ("step commit, one INSERT+COMMIT", "ledger.floor_ms", "", "ms"),
     ("step commit at c=1", "ledger.c1_ratio", "", "×"),
     ("step commit at c=16, runs of 20 steps", "ledger.c16_ratio", "ledger.limit_c16_ratio", "×"),
@@ -106,7 +110,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short form")
     parser.add_argument(
         "--only",
-        choices=["faces", "mcp_peers", "ledger", "streaming", "start", "parked", "recovery"],
+        choices=["faces", "mcp_peers", "mcp_list", "ledger", "streaming", "start", "parked", "recovery"],
         action="append",
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
@@ -116,6 +120,7 @@ def main() -> None:
         "ledger": lambda: ledger.measure(400 if quick else 2000),
         "faces": lambda: faces.measure(2.0 if quick else 5.0, 1 if quick else 3),
         "mcp_peers": lambda: mcp_peers.measure(2.0 if quick else 5.0, 1 if quick else 3),
+        "mcp_list": lambda: mcp_list.measure(5 if quick else 25),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
         "recovery": lambda: recovery.measure(50),
