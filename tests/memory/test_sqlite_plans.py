@@ -13,10 +13,11 @@ import pytest
 from dragoman.memory.sqlite.connection import connect_writer, migrate
 from dragoman.memory.statements import SQL
 
-# Small by nature: the keys, what is running, what is queued (up to a limit), a list that was just made.
+# Small by nature: the keys, what was given up, what is running, what is queued (up to a limit), a list just made.
 MAY_SCAN = {
     "all_keys": "api_keys",
     "keys_of_tenant": "api_keys",
+    "count_dead_letters": "dead_letters USING COVERING INDEX dead_letters_by_tenant",
     "count_due": "runs USING INDEX runs_queued",
     "expire_leases": "runs USING INDEX runs_running",
     "renew_leases": "runs USING INDEX runs_running",
@@ -29,6 +30,7 @@ SORTED = {
     "active_runs_of_thread",
     "answered_until",
     "artifacts_of_run",
+    "deliveries_of_run",
     "interrupts_of_run",
     "last_ended_status",
     "steps_of_run",
@@ -81,6 +83,12 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("drop_expired_facts", "facts_expiring (expires_at<?)"),
         ("drop_expired_facts", "PRIMARY KEY (tenant=? AND kind=? AND key=?)"),
         ("next_due", "runs_queued (wake_at>?)"),
+        ("due_deliveries", "deliveries_due (next_at>? AND next_at<?)"),
+        ("next_delivery", "deliveries_due (next_at>?)"),
+        ("announce_overdue_deliveries", "deliveries_by_status (status=?)"),
+        ("announce_overdue_deliveries", "PRIMARY KEY (tenant=? AND thread_id=? AND seq>?)"),
+        ("free_overdue_deliveries", "deliveries_by_status (status=?)"),
+        ("deliveries_with_status", "deliveries_by_status (status=? AND ordinal>?)"),
     ],
 )
 def test_a_statement_goes_by_its_index(db: sqlite3.Connection, name: str, index: str) -> None:
@@ -93,7 +101,8 @@ def test_migrations_are_applied_once(tmp_path: Path) -> None:
         applied = connection.execute("SELECT number, name, at FROM migrations").fetchall()
         migrate(connection)
         assert connection.execute("SELECT number, name, at FROM migrations").fetchall() == applied
-        assert [(number, name) for number, name, _ in applied] == [(1, "0001_initial"), (2, "0002_facts")]
+        names = ["0001_initial", "0002_facts", "0003_deliveries"]
+        assert [(number, name) for number, name, _ in applied] == [*enumerate(names, 1)]
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

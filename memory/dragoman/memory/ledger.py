@@ -38,6 +38,7 @@ from dragoman.memory.model import (
     ThreadPolicy,
     ThreadStatus,
 )
+from dragoman.memory.outbox import OutboxLedger
 
 __all__ = [
     "Batch",
@@ -231,7 +232,7 @@ class ThreadFilter:
     values: Mapping[str, Json] | None = None
 
 
-class Ledger(Protocol):
+class Ledger(OutboxLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 

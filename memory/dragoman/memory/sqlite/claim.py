@@ -11,7 +11,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
-from dragoman.memory.sqlite import facts
+from dragoman.memory.sqlite import deliveries, facts
 from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, requeue, store
@@ -67,6 +67,7 @@ def renew(tx: Tx, worker: str, held: Sequence[str], lease_s: float) -> Renewed:
 def expire_leases(tx: Tx) -> None:
     """End all leases at once: this process has just opened the ledger, so that no other one holds any."""
     tx.execute(_EXPIRE_LEASES)
+    deliveries.free_all(tx)
 
 
 def sweep(tx: Tx, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:

@@ -7,12 +7,17 @@ own.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
+from typing import TypeVar
 
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
 from dragoman.memory.ids import now_micros
 
-__all__ = ["connect_reader", "connect_writer", "migrate", "translated"]
+__all__ = ["connect_reader", "connect_writer", "migrate", "transact", "translated"]
+
+T = TypeVar("T")
 
 _MIGRATIONS = Path(__file__).parent.parent / "migrations" / "sqlite"
 _OLDEST = (3, 37, 0)  # STRICT tables
@@ -83,6 +88,19 @@ def migrate(db: sqlite3.Connection) -> None:
         if db.in_transaction:
             db.execute("ROLLBACK")
         raise
+
+
+def transact(path: Path, work: Callable[[sqlite3.Connection], T]) -> T:
+    """Do something in one short transaction on a connection of its own, which waits its turn. Blocks."""
+    with closing(connect_writer(path)) as db:
+        try:
+            migrate(db)
+            db.execute("BEGIN IMMEDIATE")
+            result = work(db)
+            db.execute("COMMIT")
+            return result
+        except sqlite3.Error as error:
+            raise translated(error) from error
 
 
 def _applied(db: sqlite3.Connection) -> list[int]:

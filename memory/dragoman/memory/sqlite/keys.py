@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.model import ApiKey
-from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.connection import transact
 from dragoman.memory.sqlite.rows import key_of
 from dragoman.memory.statements import SQL
 
 __all__ = ["Executes", "SqliteKeys", "add_key", "read_key", "read_keys", "revoke_key"]
-
-T = TypeVar("T")
 
 _INSERT = SQL["insert_key"]
 _BY_HASH = SQL["key_by_hash"]
@@ -69,23 +66,12 @@ class SqliteKeys:
 
     def add_key(self, key: ApiKey, secret_hash: bytes) -> None:
         """Keep a new key by the SHA-256 of its secret. Raises ``Conflict`` for an id or a secret that is there."""
-        self._transact(lambda db: add_key(db, key, secret_hash))
+        transact(self._path, lambda db: add_key(db, key, secret_hash))
 
     def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
         """All keys, revoked ones too, oldest first."""
-        return self._transact(lambda db: read_keys(db, tenant))
+        return transact(self._path, lambda db: read_keys(db, tenant))
 
     def revoke_key(self, key_id: str) -> bool:
         """Revoke; whether it was there and valid."""
-        return self._transact(lambda db: revoke_key(db, key_id))
-
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with closing(connect_writer(self._path)) as db:
-            try:
-                migrate(db)
-                db.execute("BEGIN IMMEDIATE")
-                result = work(db)
-                db.execute("COMMIT")
-                return result
-            except sqlite3.Error as error:
-                raise translated(error) from error
+        return transact(self._path, lambda db: revoke_key(db, key_id))

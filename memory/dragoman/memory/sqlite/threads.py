@@ -38,13 +38,16 @@ _SET_METADATA = SQL["set_thread_metadata"]
 _COPY_CHECKPOINTS = SQL["copy_checkpoints"]
 _ACTIVE = SQL["active_runs_of_thread"]
 _CHECKPOINTS = SQL["checkpoints_before"]
-# Steps, interrupts and artifacts first: they are found through the runs.
+# What belongs to runs first: it is found through them.
 _DELETE = tuple(
     SQL[f"delete_{name}"]
     for name in (
         "steps_of_thread",
         "interrupts_of_thread",
         "artifacts_of_thread",
+        "dead_letters_of_thread",
+        "delivery_secrets_of_thread",
+        "deliveries_of_thread",
         "runs_of_thread",
         "events_of_thread",
         "checkpoints_of_thread",

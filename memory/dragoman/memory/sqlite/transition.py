@@ -31,7 +31,16 @@ _INTERRUPTS = SQL["interrupts_of_run"]
 _INSERT_INTERRUPT = SQL["insert_interrupt"]
 _REOPEN = SQL["reopen_interrupt"]
 _FORGET = tuple(
-    SQL[name] for name in ("delete_steps_of_run", "delete_interrupts_of_run", "delete_artifacts_of_run", "delete_run")
+    SQL[f"delete_{name}"]
+    for name in (
+        "steps_of_run",
+        "interrupts_of_run",
+        "artifacts_of_run",
+        "dead_letters_of_run",
+        "delivery_secrets_of_run",
+        "deliveries_of_run",
+        "run",
+    )
 )
 
 
