@@ -118,7 +118,8 @@ class Call:
     """One request at work.
 
     ``capabilities`` are the request's own in the modern era, its session's in the older one. ``run_id`` is set once a
-    run was accepted for it, ``stop`` while something is at work that ends with the request; ``withdrawn`` once the
+    run was accepted for it, and ``seen`` is the last of its thread's events that the client was told of; ``stop`` is
+    there while something is at work that ends with the request; ``withdrawn`` once the
     client took it back. ``session`` is set by ``initialize``; ``session_change`` is what a request changes in its
     session, for the transport to keep.
     """
@@ -133,6 +134,7 @@ class Call:
     session: Session | None = None
     session_change: Callable[[Session], Session] | None = None
     run_id: str | None = None
+    seen: int = 0
     stop: Callable[[], None] | None = None
     withdrawn: bool = False
     forbids_task: bool = False

@@ -86,6 +86,12 @@ class DurableCalls:
         asks = agent.ask_first and run.status is RunStatus.WAITING
         return await self._answer(call, run, problems, asks_first=asks, as_task=required)
 
+    async def go_on(self, call: Call, run_id: str, seen: int) -> Mapping[str, Json]:
+        """Answer a call whose client comes back for the answer, and was told of its run up to the event ``seen``."""
+        call.run_id, call.seen = run_id, seen
+        run = await self._patience.resume(call, await self._engine.get(call.principal, run_id))
+        return await self._answer(call, run, {}, asks_first=False)
+
     def result(self, view: RunView, version: str) -> dict[str, Json]:
         """The CallToolResult of a run that has ended."""
         shape = self._shapes(view.run.agent) or _NO_SHAPE

@@ -57,6 +57,8 @@ FEATURES: Final[Mapping[str, frozenset[str]]] = {
     "resource_link": frozenset(_FROM_2025_06_18),
     "elicitation": frozenset(_FROM_2025_06_18),
     "elicitation_mode": frozenset(_FROM_2025_11_25),
+    "resume": frozenset(("2025-03-26", "2025-06-18", "2025-11-25")),
+    "priming": frozenset(("2025-11-25",)),
     "multi_select": frozenset(_FROM_2025_11_25),
     "titled_choices": frozenset(_FROM_2025_11_25),
     "form_defaults": frozenset(_FROM_2025_11_25),

@@ -105,7 +105,7 @@ class Kernel:
         patience = Patience(engine, settings, self._desk)
         plain = Plain(engine, settings, self.sealer, self._desk)
         self._offers = Offers(engine, self._catalog, settings, COMPANIONS if settings.companions else ())
-        durable = DurableCalls(engine, settings, self.sealer, patience, self._offers.shape)
+        self._durable = durable = DurableCalls(engine, settings, self.sealer, patience, self._offers.shape)
         self._cards: Mapping[str, Json] = {apps.UI: {}} if settings.companions else {}
         if settings.companions:
             self._catalog.add(apps.CARD)
@@ -147,12 +147,34 @@ class Kernel:
             check_params(given, offer.what.headers, request.params.get("arguments"))
 
     # -- messages -----------------------------------------------------------------------------------------------------
-    async def request(self, peer: Peer, request: Request, channel: Channel) -> Answer | None:
-        """Answer a request; None for one that the client has taken back, which is owed nothing."""
+    async def request(
+        self, peer: Peer, request: Request, channel: Channel, begun: Callable[[Call], None] | None = None
+    ) -> Answer | None:
+        """Answer a request; None for one that the client has taken back, which is owed nothing. ``begun`` is given the
+        call that it is."""
+        return await self._serve(peer, request, channel, None, begun)
+
+    async def go_on(
+        self,
+        peer: Peer,
+        request: Request,
+        channel: Channel,
+        begun: Callable[[Call], None],
+        run_id: str,
+        seen: int,
+    ) -> Answer | None:
+        """Answer a call of earlier, whose run is in the ledger; ``seen`` is the last event that was told of it."""
+        return await self._serve(peer, request, channel, lambda call: self._durable.go_on(call, run_id, seen), begun)
+
+    async def _serve(
+        self, peer: Peer, request: Request, channel: Channel, verb: Verb | None, begun: Callable[[Call], None] | None
+    ) -> Answer | None:
         call: Call | None = None
         try:
             call = self._call(peer, request, channel)
-            verb = self._verb(call)
+            verb = verb or self._verb(call)
+            if begun is not None:
+                begun(call)
             tracing.join(call)
             if peer.withdraws is not None:
                 self._calls[peer.withdraws, request.id] = call

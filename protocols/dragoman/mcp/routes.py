@@ -23,9 +23,13 @@ from dragoman.mcp.errors import HTTP_STATUS, INVALID_REQUEST, ProtocolError, ver
 from dragoman.mcp.guard import Guard
 from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
 from dragoman.mcp.kernel import Answer, Kernel, declared_version, without_meta
+from dragoman.mcp.resume import Resuming
+from dragoman.mcp.sealed import BadSeal
+from dragoman.mcp.session_streams import SessionStreams
 from dragoman.mcp.sessions import Sessions
 from dragoman.mcp.settings import McpSettings
-from dragoman.mcp.sse import HttpChannel, idle_stream
+from dragoman.mcp.sse import HttpChannel
+from dragoman.memory.errors import QueueFull
 from dragoman.memory.model import Principal
 
 __all__ = ["McpEndpoint", "routes"]
@@ -65,6 +69,8 @@ class McpEndpoint:
         self._kernel = Kernel(engine, settings, catalog)
         self._guard = Guard(settings)
         self._sessions = Sessions(engine, settings.session_ttl)
+        self._streams = SessionStreams(self._kernel, self._sessions, settings.keepalive)
+        self._resuming = Resuming(engine, self._kernel, settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -156,6 +162,11 @@ class McpEndpoint:
         send: Send,
     ) -> None:
         streams = b"text/event-stream" in given.get(b"accept", b"")
+        if peer.session is not None and self._resuming.takes(peer, request, streams):
+            answer = await self._resuming.post(peer, peer.session, request, receive, send)
+            if answer is not None:
+                await _respond_with(answer, modern, send)
+            return
         channel = HttpChannel(receive, send, streams, self._settings.keepalive)
         try:
             answer = await self._kernel.request(peer, request, channel)
@@ -172,7 +183,9 @@ class McpEndpoint:
     async def _kept(self, peer: Peer, answer: Answer) -> tuple[tuple[bytes, bytes], ...]:
         """Keep the session that was opened, whose id is a header then, or what changed in one."""
         if answer.change is not None and peer.session is not None:
-            await self._sessions.change(peer.principal, peer.session.id, answer.change)
+            changed = await self._sessions.change(peer.principal, peer.session.id, answer.change)
+            if changed is not None:
+                await self._streams.changed(changed)
         if answer.session is None:
             return ()
         opened = await self._sessions.open(peer.principal, answer.session)
@@ -189,11 +202,7 @@ class McpEndpoint:
         elif answer is None:
             await _respond(send, 202, b"")
         else:
-            if answer.scopes:
-                await _respond(send, 403, answer.body, _challenge(answer.scopes))
-                return
-            status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
-            await _respond(send, status, answer.body, *extra)
+            await _respond_with(answer, modern, send, *extra)
 
     async def _one_way(self, principal: Principal, given: Mapping[bytes, bytes], message: Message) -> None:
         if given.get(headers.VERSION, b"").decode("latin-1") in eras.MODERN:
@@ -208,12 +217,21 @@ class McpEndpoint:
 
     # -- GET and DELETE, of the older era -----------------------------------------------------------------------------
     async def _get(self, principal: Principal, given: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
-        """The stream for messages outside of a request. There are none; it is kept alive as long as the client
-        wants."""
+        """The stream for messages outside of a request; with ``Last-Event-ID`` the rest of a response."""
         if _SESSION not in given or b"text/event-stream" not in given.get(b"accept", b""):
             raise _refused(405, "GET opens the event stream of a session; requests are POSTed.", (b"allow", b"POST"))
-        await self._older(principal, given, False)
-        await idle_stream(receive, send, self._settings.keepalive)
+        peer = await self._older(principal, given, False)
+        assert peer.session is not None
+        last = given.get(b"last-event-id")
+        try:
+            if last is None:
+                await self._streams.serve(principal, peer.session, receive, send)
+            else:
+                await self._resuming.get(peer, peer.session, last.decode("latin-1"), receive, send)
+        except BadSeal as error:
+            raise _refused(400, f"Last-Event-ID: {error}") from None
+        except QueueFull as error:
+            raise _refused(409, error.message) from None
 
     async def _delete(self, principal: Principal, given: Mapping[bytes, bytes], send: Send) -> None:
         if _SESSION not in given:
@@ -221,7 +239,16 @@ class McpEndpoint:
         session = (await self._older(principal, given, False)).session
         if session is not None:
             await self._sessions.end(principal, session.id)
+            self._streams.ended(session)
         await _respond(send, 204, b"")
+
+
+async def _respond_with(answer: Answer, modern: bool, send: Send, *extra: tuple[bytes, bytes]) -> None:
+    if answer.scopes:
+        await _respond(send, 403, answer.body, _challenge(answer.scopes))
+        return
+    status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
+    await _respond(send, status, answer.body, *extra)
 
 
 def _challenge(scopes: Sequence[str]) -> tuple[bytes, bytes]:

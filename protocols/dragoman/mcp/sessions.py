@@ -69,10 +69,8 @@ class Sessions:
             self._engine.in_background(self._prolong(principal.tenant, id))
         return held.session
 
-    async def change(
-        self, principal: Principal, id: str, change: Callable[[Session], Session]
-    ) -> tuple[Session, Session] | None:
-        """Change a session; it is returned as it was and as it is. None where it has ended."""
+    async def change(self, principal: Principal, id: str, change: Callable[[Session], Session]) -> Session | None:
+        """Change a session; it is returned as it is then. None where it has ended."""
         async with self._writing:
             held = await self._read(principal.tenant, id, self._held.get((principal.tenant, id)))
             if held is None or held.subject != principal.subject:
@@ -80,7 +78,7 @@ class Sessions:
             before, after = held.session, change(held.session)
             if after != before:
                 await self._write(principal, after)
-            return before, after
+            return after
 
     async def end(self, principal: Principal, id: str) -> None:
         """The client is done with it."""

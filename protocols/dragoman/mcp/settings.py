@@ -22,6 +22,8 @@ class McpSettings:
     ``call_wait`` is how long a plain call is waited for before it is answered with a run handle: many clients give up
     at 60 s, and cancel. ``elicit_wait`` is how long it is waited for, at least, from when a question was put before a
     person; raise it for clients that are known to be patient.
+    ``stream_close_after`` is when the stream of a call is closed whose client can come back for the answer (sessions of
+    2025-11-25 over HTTP), for proxies that cut long ones; None is never.
     ``poll_interval_ms`` and ``list_ttl_ms`` are told to clients: how often to look at a task, how long to keep a list.
     ``page_size`` is how many entries a page of a list has; ``listed_runs`` is how many of a tenant's newest runs are
     listed as resources, with their threads.
@@ -45,6 +47,7 @@ class McpSettings:
     call_wait: float = 55.0
     elicit_wait: float = 0.0
     keepalive: float = 15.0
+    stream_close_after: float | None = None
     poll_interval_ms: int = 1000
     list_ttl_ms: int = 60_000
     page_size: int = 100

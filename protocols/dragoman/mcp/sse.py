@@ -1,13 +1,15 @@
-"""The response of one POST: JSON where the answer comes at once, an event stream where something precedes it.
+"""Event streams. ``HttpChannel`` is the response of one POST: JSON where the answer comes at once, a stream where
+something precedes it.
 
-A pure ASGI sender. It watches the connection only once the stream is open: a client that goes away then ends the
-request (the coroutine is cancelled), and never a run.
+Pure ASGI senders. The channel watches the connection only once the stream is open: a client that goes away then ends
+the request (the coroutine is cancelled), and never a run. A response that its client can come back for is a
+``Replay``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from starlette.types import Receive, Send
@@ -15,7 +17,7 @@ from starlette.types import Receive, Send
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json
 
-__all__ = ["HttpChannel", "idle_stream"]
+__all__ = ["HttpChannel", "event", "stream"]
 
 _HEADERS: Final = [
     (b"content-type", b"text/event-stream"),
@@ -74,7 +76,7 @@ class HttpChannel:
             self._watch = None
 
     async def _event(self, data: bytes) -> None:
-        await self._write(b"event: message\ndata: " + data + b"\n\n")
+        await self._write(event(data))
 
     async def _write(self, chunk: bytes) -> None:
         await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
@@ -87,11 +89,43 @@ class HttpChannel:
             self._owner.cancel()
 
 
-async def idle_stream(receive: Receive, send: Send, keepalive: float) -> None:
-    """A stream on which nothing is sent, alive as long as the client wants it."""
+async def stream(
+    receive: Receive,
+    send: Send,
+    work: Callable[[Send], Awaitable[None]],
+    keepalive: float,
+    beat: Callable[[], Awaitable[bool]] | None = None,
+) -> None:
+    """An event stream that lasts as long as ``work``, which is given where to write chunks, and as its client.
+
+    Every ``keepalive`` seconds ``beat`` is asked whether it goes on, and a comment is sent.
+    """
     await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
     await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
-    await _keep_alive(receive, send, keepalive)
+    left = asyncio.create_task(_disconnected(receive))
+    working = asyncio.ensure_future(work(send))
+    try:
+        while not (await asyncio.wait([left, working], timeout=keepalive, return_when=asyncio.FIRST_COMPLETED))[0]:
+            if beat is not None and not await beat():
+                break
+            await send({"type": "http.response.body", "body": _COMMENT, "more_body": True})
+        gone = left.done()
+    finally:
+        left.cancel()
+        working.cancel()
+        await asyncio.wait([working])
+    if not working.cancelled():
+        working.result()
+    if not gone:
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def event(data: bytes, id: str | None = None, retry: float | None = None) -> bytes:
+    """An event; ``retry`` is in seconds. One that has an id and no data only says where its reader is."""
+    lines = b"" if id is None else b"id: " + id.encode() + b"\n"
+    if retry is not None:
+        lines += b"retry: %d\n" % round(retry * 1000)
+    return lines + (b"event: message\n" if data else b"") + b"data: " + data + b"\n\n"
 
 
 async def _keep_alive(receive: Receive, send: Send, keepalive: float) -> None:

@@ -1,6 +1,7 @@
 """Waiting for a run on behalf of a call: how long, what is told meanwhile, and what is asked.
 
-Progress goes out under the client's token; in the older era the run's questions go out as requests. A call that
+Progress goes out under the client's token, logs where the client asked for them; in the older era the run's questions
+go out as requests. A call that
 stops waiting leaves its run as it is: it is durable and does not belong to the request. So closing an HTTP stream ends
 the request alone, since a broken connection looks the same; ``notifications/cancelled`` says what the client wants, and
 cancels the run too.
@@ -12,8 +13,9 @@ import asyncio
 from contextlib import aclosing
 
 from dragoman.engine import Engine, RunRequest, SlowSubscriber
-from dragoman.mcp.call import Call
+from dragoman.mcp.call import Call, Resumable, detach
 from dragoman.mcp.elicitation import Desk
+from dragoman.mcp.logs import asks_for_logs, send_log
 from dragoman.mcp.progress import send_progress
 from dragoman.mcp.settings import McpSettings
 from dragoman.memory.errors import RunEnded
@@ -76,7 +78,7 @@ class Patience:
         if done or call.detaches:
             return run
         await call.channel.open()
-        if asks or self._tells(call):
+        if asks or self._tells(call) or isinstance(call.channel, Resumable):
             return await self._follow(call, run, asks)
         return await self._engine.wait(call.principal, run.id, self._rest)
 
@@ -90,21 +92,27 @@ class Patience:
 
     @staticmethod
     def _tells(call: Call) -> bool:
-        """Whether the client wants progress and can be told it. A task has none ("Task Status Notifications")."""
-        return call.progress_token is not None and call.channel.streams and not call.detaches
+        """Whether the client wants progress or logs and can be told. A task has none ("Task Status Notifications")."""
+        wants = call.progress_token is not None or asks_for_logs(call)
+        return wants and call.channel.streams and not call.detaches
 
     async def _follow(self, call: Call, run: Run, asks: bool) -> Run:
         loop = asyncio.get_running_loop()
         until = loop.time() + self._settings.call_wait
         limit = asyncio.timeout_at(until)
         told = float("-inf")
-        events = self._engine.subscribe(call.principal, run.thread_id, 0, run.id, until_ended=asks)
+        events = self._engine.subscribe(call.principal, run.thread_id, call.seen, run.id, until_ended=asks)
         try:
             async with limit, aclosing(events):
                 async for event in events:
+                    call.seen = event.seq
                     if event.type == "progress" and event.data["progress"] > told:
                         told = event.data["progress"]
                         await send_progress(call, event.data)
+                    elif event.type == "log":
+                        await send_log(call, event.data["level"], event.data["data"], event.data.get("logger"))
+                    elif event.type == "detach":
+                        await detach(call, event.data["retry"])
                     elif event.type == "run.waiting" and asks:
                         view = await self._engine.view(call.principal, run.id)
                         if view.run.status is not RunStatus.WAITING:

@@ -39,7 +39,7 @@ def _call(name: str, **arguments: Any) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _events(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: ")]
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
 
 
 @asynccontextmanager

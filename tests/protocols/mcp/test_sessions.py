@@ -83,8 +83,8 @@ async def test_a_session_is_found_by_every_replica_over_one_ledger_with_what_it_
     await there.change(ADA, opened.id, lambda session: replace(session, level="error"))
     changed = await here.change(ADA, opened.id, lambda session: replace(session, watched=frozenset({"x://y"})))
     assert changed is not None
-    assert changed[1] == replace(opened, level="error", watched=frozenset({"x://y"}))
-    assert await Sessions(engine, 60).find(ADA, opened.id) == changed[1]
+    assert changed == replace(opened, level="error", watched=frozenset({"x://y"}))
+    assert await Sessions(engine, 60).find(ADA, opened.id) == changed
 
 
 @pytest.mark.parametrize("who", [Principal("acme", "bob"), Principal("umbrella", "ada")])
