@@ -5,6 +5,7 @@ Pure: it reads service parameters (A2A 1.0, section 3.2.6) and no transport. ``s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -12,22 +13,33 @@ from typing import Final
 from dragoman.a2a.errors import EXTENSION_REQUIRED, Fault, invalid
 from dragoman.memory.model import Json
 
-__all__ = ["GENERATION", "NOTHING", "Asked", "asked_by", "check_extensions"]
+__all__ = ["GENERATION", "NOTHING", "Asked", "Place", "asked_by", "check_extensions"]
 
 GENERATION: Final = "urn:dragoman:a2a:task-generation:v1"
 """The extension that tells a task's ``generation``, as the draft of A2A 1.1 has it (section 3.2.7)."""
 
+_ID: Final = re.compile(rb"(\d{1,18})(?:\.(\d{1,3}))?")
 _LONGEST: Final = 8192  # of the list of extensions, in characters
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a task's stream: behind event ``seq``, and behind ``part`` updates of the one after it."""
+
+    seq: int
+    part: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.seq}.{self.part}" if self.part else str(self.seq)
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """``extensions`` are URIs that the client wants; ``after`` is the id of the last event of a stream that it has
-    seen, so that the stream goes on behind it; ``generation`` is the one that a long poll has seen."""
+    """``extensions`` are URIs that the client wants; ``after`` is the place in a stream of the last update that it has
+    seen, so that the stream goes on behind it."""
 
     extensions: frozenset[str] = frozenset()
-    after: int | None = None
-    generation: int | None = None
+    after: Place | None = None
 
 
 NOTHING: Final = Asked()
@@ -44,7 +56,7 @@ def asked_by(headers: Iterable[tuple[bytes, bytes]]) -> Asked:
             after = value.strip()
     if not extensions and not after:
         return NOTHING
-    return Asked(_uris(extensions), _number(after))
+    return Asked(_uris(extensions), _place(after))
 
 
 def check_extensions(declared: Mapping[str, Mapping[str, Json]], asked: Asked) -> None:
@@ -65,9 +77,10 @@ def _uris(lines: list[bytes]) -> frozenset[str]:
     return frozenset(uri for uri in (part.strip() for part in text.split(",")) if uri)
 
 
-def _number(id: bytes) -> int | None:
+def _place(id: bytes) -> Place | None:
     if not id:
         return None
-    if not id.isdigit() or len(id) > 18:
-        raise invalid("Last-Event-ID", "must be the id of an event of this task's stream, a number")
-    return int(id)
+    found = _ID.fullmatch(id)
+    if found is None:
+        raise invalid("Last-Event-ID", "must be the id of an update of this task's stream")
+    return Place(int(found[1]), int(found[2] or 0))

@@ -44,8 +44,10 @@ class ServiceHandler(RequestHandler):
         self._service = service
 
     async def on_message_send(self, params: pb.SendMessageRequest, context: ServerCallContext) -> pb.Task | pb.Message:
-        """SendMessage. Always a Task."""
+        """SendMessage."""
         told = await _call(self._service.send, params, context)
+        if (message := told.get("message")) is not None:
+            return ParseDict(message, pb.Message())
         return ParseDict(told["task"], pb.Task())
 
     async def on_message_send_stream(

@@ -38,7 +38,9 @@ _PAGE: Final = 250
 _MOST: Final = 5000  # runs looked through; narrower filters reach further back
 
 
-async def list_tasks(engine: Engine, principal: Principal, agent: str, wanted: Listing) -> dict[str, Json]:
+async def list_tasks(
+    engine: Engine, principal: Principal, agent: str, wanted: Listing, link: project.Link
+) -> dict[str, Json]:
     """A ListTasksResponse. Raises ``Fault`` for a page token that is none of ours."""
     before = _decode(wanted.page_token) if wanted.page_token else None
     where = RunFilter(
@@ -60,7 +62,7 @@ async def list_tasks(engine: Engine, principal: Principal, agent: str, wanted: L
             break
     shown = best[: wanted.page_size]
     return {
-        "tasks": [project.task(view, wanted.history_length, wanted.include_artifacts) for view in shown],
+        "tasks": [project.task(view, wanted.history_length, wanted.include_artifacts, link) for view in shown],
         "nextPageToken": _encode(shown[-1]) if len(best) > len(shown) else "",
         "pageSize": wanted.page_size,
         "totalSize": total,

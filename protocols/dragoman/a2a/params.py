@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
+from dragoman.a2a.asked import GENERATION
 from dragoman.a2a.errors import CONTENT_TYPE_NOT_SUPPORTED, PUSH_NOT_SUPPORTED, Fault, invalid
 from dragoman.engine import UNSET, Unset
 from dragoman.memory.codec import loads
@@ -62,6 +63,7 @@ class Sending:
     metadata: Mapping[str, Json]
     history_length: int | None
     return_immediately: bool
+    if_generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ def read_sending(params: Object) -> Sending:
         raise invalid(
             "message.contextId", "is 1 to 128 letters, digits and . _ : ~ @ - here; leave it out for a new context"
         )
-    history_length, return_immediately = _configuration(params)
+    history_length, return_immediately, if_generation = _configuration(params)
+    metadata = _object(params, "metadata", "metadata", "") or {}
     return Sending(
         message_id=message_id,
         parts=parts,
@@ -104,15 +107,17 @@ def read_sending(params: Object) -> Sending:
         message=_kept(message, message_id, parts, text),
         context_id=context_id,
         task_id=_text(message, "taskId", "task_id", "message."),
-        metadata=_object(params, "metadata", "metadata", "") or {},
+        metadata=metadata,
         history_length=history_length,
         return_immediately=return_immediately,
+        if_generation=if_generation if if_generation is not None else _in_extension(metadata, "ifGenerationMatch"),
     )
 
 
-def read_task(params: Object) -> tuple[str, int | None]:
-    """The task's id and the history length of GetTask."""
-    return read_id(params), _history_length(params, "")
+def read_task(params: Object) -> tuple[str, int | None, int | None]:
+    """The task's id, the history length and the generation to wait past of GetTask."""
+    generation = _integer(params, "currentGeneration", "current_generation", "")
+    return read_id(params), _history_length(params, ""), generation
 
 
 def read_id(params: Object) -> str:
@@ -141,10 +146,10 @@ def read_listing(params: Object) -> Listing:
 
 
 # -- messages ---------------------------------------------------------------------------------------------------------
-def _configuration(params: Object) -> tuple[int | None, bool]:
+def _configuration(params: Object) -> tuple[int | None, bool, int | None]:
     configuration = _object(params, "configuration", "configuration", "")
     if configuration is None:
-        return None, False
+        return None, False, None
     at = "configuration."
     if _object(configuration, "taskPushNotificationConfig", "task_push_notification_config", at) is not None:
         raise Fault(
@@ -152,7 +157,14 @@ def _configuration(params: Object) -> tuple[int | None, bool]:
             "configuration.taskPushNotificationConfig: this agent sends none; stream the task or poll it.",
         )
     immediately = _value(configuration, "returnImmediately", "return_immediately", at, bool, "true or false")
-    return _history_length(configuration, at), immediately or False
+    if_generation = _integer(configuration, "ifGenerationMatch", "if_generation_match", at)
+    return _history_length(configuration, at), immediately or False, if_generation
+
+
+def _in_extension(metadata: Object, name: str) -> int | None:
+    """A number that came by the extension, for bindings whose messages have no field for it yet."""
+    told = _object(metadata, GENERATION, GENERATION, "metadata.")
+    return None if told is None else _integer(told, name, name, f"metadata.{GENERATION}.")
 
 
 def _parts(message: Object) -> list[dict[str, Any]]:

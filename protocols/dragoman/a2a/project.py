@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import base64
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import (
@@ -30,8 +30,11 @@ __all__ = [
     "RESULT",
     "TERMINAL_STATES",
     "WORKING",
+    "Link",
     "agent_message",
     "artifact",
+    "inline",
+    "reply",
     "result_artifact",
     "state",
     "status",
@@ -50,6 +53,15 @@ INTERRUPTED: Final = frozenset({"TASK_STATE_INPUT_REQUIRED", "TASK_STATE_AUTH_RE
 
 _CONTENT: Final = ("text", "raw", "url", "data")  # a Part holds one of these (section 4.1.6)
 _JSON_TYPE: Final = "application/json"
+
+
+Link = Callable[[Run, Artifact], str | None]
+"""Where a file is to be had; None for one that is told itself."""
+
+
+def inline(run: Run, made: Artifact) -> str | None:
+    """No links: every file is told itself."""
+    return None
 
 
 def timestamp(at: int) -> str:
@@ -92,12 +104,14 @@ def status(run: Run, waiting_for: Sequence[Interrupt] = ()) -> dict[str, Json]:
     return told
 
 
-def task(view: RunView, history_length: int | None = None, artifacts: bool = True) -> dict[str, Json]:
+def task(
+    view: RunView, history_length: int | None = None, artifacts: bool = True, link: Link = inline
+) -> dict[str, Json]:
     """A run as a Task. ``history_length`` None gives all of its history, 0 none of it (section 3.2.4)."""
     run = view.run
     told: dict[str, Json] = {"id": run.id, "contextId": run.thread_id, "status": status(run, view.open_interrupts)}
     if artifacts:
-        made = [artifact(a) for a in view.artifacts]
+        made = [artifact(a, link(run, a)) for a in view.artifacts]
         if (result := result_artifact(run)) is not None:
             made.append(result)
         if made:
@@ -135,9 +149,22 @@ def result_artifact(run: Run) -> dict[str, Json] | None:
     return {"artifactId": RESULT, "name": RESULT, "parts": parts}
 
 
-def artifact(made: Artifact) -> dict[str, Json]:
-    """A file that a run made, as an Artifact with one part."""
-    part: dict[str, Json] = {**_content(made), "filename": made.name, "mediaType": made.mime_type}
+def reply(run: Run) -> dict[str, Json] | None:
+    """The Message that a run's output is, where it is one: ``{"role": "assistant", "content": "..."}``."""
+    output = run.output
+    if not isinstance(output, dict) or run.status is not RunStatus.SUCCEEDED:
+        return None
+    said = cast("dict[str, Json]", output)
+    if said.get("role") != "assistant" or not isinstance(said.get("content"), str):
+        return None
+    parts: list[dict[str, Json]] = [{"text": said["content"]}]
+    return {"messageId": f"{run.id}:out", "contextId": run.thread_id, "role": "ROLE_AGENT", "parts": parts}
+
+
+def artifact(made: Artifact, url: str | None = None) -> dict[str, Json]:
+    """A file that a run made, as an Artifact with one part: its link, or what it holds."""
+    content = _content(made) if url is None else {"url": url}
+    part: dict[str, Json] = {**content, "filename": made.name, "mediaType": made.mime_type}
     return {"artifactId": made.id, "name": made.name, "parts": [part]}
 
 

@@ -115,11 +115,11 @@ class _At:
         await self._endpoint.serve(self._agent, self._path, scope, receive, send)
 
 
-async def _frames(first: tuple[int | None, dict[str, Json]], updates: Updates) -> AsyncGenerator[bytes, None]:
+async def _frames(first: tuple[str, dict[str, Json]], updates: Updates) -> AsyncGenerator[bytes, None]:
     try:
         yield sse.frame(dumps(first[1]), first[0])
-        async for seq, update in updates:
-            yield sse.frame(dumps(update), seq)
+        async for id, update in updates:
+            yield sse.frame(dumps(update), id)
     except Exception as error:
         yield b"event: error\n" + sse.frame(rest.error_bytes(jsonrpc.fault_for(error)))
 

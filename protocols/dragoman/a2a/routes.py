@@ -18,6 +18,7 @@ from dragoman.a2a import jsonrpc, sse
 from dragoman.a2a.asked import asked_by
 from dragoman.a2a.cards import CARD_PATH, CardCache
 from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
+from dragoman.a2a.files import file_routes
 from dragoman.a2a.http import JSON, PRINCIPAL, base_url, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.jsonrpc import Call
 from dragoman.a2a.rest_routes import rest_routes
@@ -52,6 +53,7 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
         Route(f"{agent}/", calls, methods=["POST"]),
         Route(f"{agent}{CARD_PATH}", cards, methods=["GET"]),
         Route(CARD_PATH, cards, methods=["GET"]),
+        *file_routes(engine, settings),
         *rest_routes(services, settings, _LegacyRestOnce().load),
     ]
 
@@ -158,13 +160,11 @@ def _holds(scope: Scope, etag: str) -> bool:
     return "*" in tags or etag in tags
 
 
-async def _frames(
-    call: Call, first: tuple[int | None, dict[str, Json]], updates: Updates
-) -> AsyncGenerator[bytes, None]:
+async def _frames(call: Call, first: tuple[str, dict[str, Json]], updates: Updates) -> AsyncGenerator[bytes, None]:
     try:
         yield sse.frame(jsonrpc.result_bytes(call.id, first[1]), first[0])
-        async for seq, update in updates:
-            yield sse.frame(jsonrpc.result_bytes(call.id, update), seq)
+        async for id, update in updates:
+            yield sse.frame(jsonrpc.result_bytes(call.id, update), id)
     except Exception as error:
         yield sse.frame(jsonrpc.error_bytes(call.id, jsonrpc.fault_for(error)))
 

@@ -7,15 +7,17 @@ or as a domain error, which ``errors.fault_of`` turns into one. A task is a run 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from asyncio import timeout
+from collections.abc import Mapping
+from contextlib import suppress
 from copy import copy
 from typing import Any, Final, cast
 
 from dragoman.a2a import listing, project
-from dragoman.a2a.asked import NOTHING, Asked, check_extensions
+from dragoman.a2a.asked import GENERATION, NOTHING, Asked, check_extensions
 from dragoman.a2a.errors import (
     AGENT_NOT_FOUND,
+    GENERATION_MISMATCH,
     PUSH_NOT_SUPPORTED,
     TASK_NOT_CANCELABLE,
     TASK_NOT_FOUND,
@@ -23,25 +25,22 @@ from dragoman.a2a.errors import (
     Fault,
     invalid,
 )
+from dragoman.a2a.files import Links
+from dragoman.a2a.following import Follower, Updates
 from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
 from dragoman.a2a.settings import A2aSettings
-from dragoman.a2a.stream import TaskStream
 from dragoman.engine import Engine, RunRequest, Unset, run_request
 from dragoman.engine.answers import check
 from dragoman.memory.codec import dumps
-from dragoman.memory.errors import InputInvalid, RunEnded, RunNotFound
+from dragoman.memory.errors import Conflict, InputInvalid, RunEnded, RunNotFound
 from dragoman.memory.ids import short_digest
-from dragoman.memory.model import Event, Interrupt, Json, Principal, Run, RunView
+from dragoman.memory.model import Interrupt, InterruptStatus, Json, Principal, Run, RunView, ThreadPolicy
 
 __all__ = ["TaskService", "Updates", "check_tenant"]
 
 Params = Mapping[str, Any]
-Updates = AsyncGenerator[tuple[int | None, dict[str, Json]], None]
-"""StreamResponse objects (section 3.2.3), each with the number of the event that it completes, or None in the middle of
-one."""
-
-_PAGE: Final = 500
-_OPENING: Final = frozenset({"run.queued", "run.started"})
+_ANSWERS: Final = "a2a.answer"  # the kind of the facts that tell which messages were answers
+_ANSWER_TTL: Final = 7 * 86_400.0
 
 
 class TaskService:
@@ -52,6 +51,7 @@ class TaskService:
         self._agent = agent
         self._settings = settings
         self._blocking_wait = settings.blocking_wait
+        self._links = Links(settings)
         self._asked = NOTHING
 
     def asked(self, asked: Asked) -> TaskService:
@@ -70,47 +70,57 @@ class TaskService:
         sending = read_sending(params)
         wait = not sending.return_immediately
         if sending.task_id:
-            run = await self._answer(principal, sending)
+            run = await self._continue(principal, sending)
             if wait and not run.settled:
                 run = await self._engine.wait(principal, run.id, self._blocking_wait)
         elif wait:
             run = await self._engine.run(principal, self._request(principal, sending), self._blocking_wait)
         else:
             run = await self._engine.accept(principal, self._request(principal, sending))
+        if wait and (message := project.reply(run)) is not None:
+            return {"message": message}
         view = await self._engine.view(principal, run)
-        return {"task": project.task(view, sending.history_length)}
+        told = project.task(view, sending.history_length, link=self._links.link)
+        return {"task": await self._with_generation(principal, run, told)}
 
     async def stream(self, principal: Principal, params: Params) -> Updates:
         """SendStreamingMessage: the message is taken before this returns; the updates end when the task has ended or
         asks for input. A message that was sent before streams its task from the beginning."""
         sending = read_sending(params)
         if sending.task_id:
-            run = await self._answer(principal, sending)
+            run = await self._continue(principal, sending)
         else:
             run = await self._engine.accept(principal, self._request(principal, sending))
-        return self._follow(principal, run, sending.history_length, sent=True)
+        return self._follower(principal).follow(run, sending.history_length, sent=True, after=self._asked.after)
 
     async def subscribe(self, principal: Principal, params: Params) -> Updates:
         """SubscribeToTask: the task as it is now, then its updates until it has ended, through any number of
-        questions."""
+        questions. Who comes back with the id of an update is told what followed it, even when the task has ended."""
         run = (await self._view(principal, read_id(params))).run
-        if run.ended:
+        if run.ended and self._asked.after is None:
             raise Fault(
                 UNSUPPORTED_OPERATION,
                 f"The task has ended ({project.state(run)}); there is nothing to subscribe to. Get it instead.",
                 {"taskId": run.id},
             )
-        return self._follow(principal, run, None, sent=False)
+        return self._follower(principal).follow(run, None, sent=False, after=self._asked.after)
 
     # -- tasks --------------------------------------------------------------------------------------------------------
     async def get(self, principal: Principal, params: Params) -> dict[str, Json]:
-        """GetTask: a Task."""
-        task_id, history_length = read_task(params)
-        return project.task(await self._view(principal, task_id), history_length)
+        """GetTask: a Task. With a generation, once it has a later one or the time of a long poll is over."""
+        task_id, history_length, generation = read_task(params)
+        view = await self._view(principal, task_id)
+        if generation is not None and not view.run.ended:
+            with suppress(TimeoutError):
+                async with timeout(self._settings.long_poll):
+                    await self._follower(principal).later(view.run, generation)
+            view = await self._view(principal, task_id)
+        told = project.task(view, history_length, link=self._links.link)
+        return await self._with_generation(principal, view.run, told)
 
     async def list_tasks(self, principal: Principal, params: Params) -> dict[str, Json]:
         """ListTasks: a ListTasksResponse, the latest status first."""
-        return await listing.list_tasks(self._engine, principal, self._agent, read_listing(params))
+        return await listing.list_tasks(self._engine, principal, self._agent, read_listing(params), self._links.link)
 
     async def cancel(self, principal: Principal, params: Params) -> dict[str, Json]:
         """CancelTask: the Task as it is then."""
@@ -124,7 +134,8 @@ class TaskService:
             run = await self._engine.cancel(principal, view.run.id, "cancelled over A2A")
         except RunEnded:
             raise refusal from None
-        return project.task(await self._engine.view(principal, run))
+        told = project.task(await self._engine.view(principal, run), link=self._links.link)
+        return await self._with_generation(principal, run, told)
 
     # -- what this agent does not have --------------------------------------------------------------------------------
     async def push_config(self, principal: Principal, params: Params) -> dict[str, Json]:
@@ -136,7 +147,19 @@ class TaskService:
         raise Fault(UNSUPPORTED_OPERATION, "This agent has no extended card; its public card says all there is.")
 
     # -- inside -------------------------------------------------------------------------------------------------------
-    def _request(self, principal: Principal, sending: Sending) -> RunRequest:
+    def _follower(self, principal: Principal) -> Follower:
+        return Follower(self._engine, principal, self._links.link, GENERATION in self._asked.extensions)
+
+    async def _with_generation(self, principal: Principal, run: Run, told: dict[str, Json]) -> dict[str, Json]:
+        """A Task, and its generation for who asked for it."""
+        if GENERATION in self._asked.extensions:
+            generation = await self._follower(principal).generation(run)
+            told["metadata"] = {**(told.get("metadata") or {}), GENERATION: {"generation": generation}}
+        return told
+
+    def _request(
+        self, principal: Principal, sending: Sending, thread_id: str = "", policy: ThreadPolicy = ThreadPolicy.ENQUEUE
+    ) -> RunRequest:
         # The key has the content too: a client that numbers its messages from 1 in every session loses none of them.
         key = short_digest(
             "a2a", principal.subject, self._agent, sending.message_id, sending.context_id, dumps(sending.parts).decode()
@@ -146,7 +169,8 @@ class TaskService:
             input=sending.data,
             text=sending.text,
             message=sending.message,
-            thread_id=sending.context_id or None,
+            thread_id=thread_id or sending.context_id or None,
+            policy=policy,
             idempotency_key=key,
             metadata=sending.metadata,
             wait=not sending.return_immediately,
@@ -161,12 +185,19 @@ class TaskService:
             raise Fault(TASK_NOT_FOUND, f"There is no task {task_id[:80]!r} of this agent.", {"taskId": task_id[:80]})
         return view
 
-    async def _answer(self, principal: Principal, sending: Sending) -> Run:
-        """Give a message to the task that it names, which must be asking for something."""
+    async def _continue(self, principal: Principal, sending: Sending) -> Run:
+        """Give a message to the task that it names: as an answer to what it asks, or by what is set for busy ones."""
         view = await self._view(principal, sending.task_id)
         run = view.run
         if sending.context_id and sending.context_id != run.thread_id:
             raise invalid("message.contextId", "is not the context of the task that message.taskId names")
+        key = short_digest(
+            "a2a", principal.subject, run.id, sending.message_id, dumps(cast("Json", sending.parts)).decode()
+        )
+        if await self._answered_before(view, key):
+            return run
+        if sending.if_generation is not None:
+            await self._check_generation(principal, run, sending.if_generation)
         if run.ended:
             raise Fault(
                 UNSUPPORTED_OPERATION,
@@ -174,6 +205,9 @@ class TaskService:
                 f"message with contextId {run.thread_id!r} to go on in the same conversation.",
                 {"taskId": run.id},
             )
+        if not view.open_interrupts and self._settings.busy != "reject":
+            policy = ThreadPolicy(self._settings.busy)
+            return await self._engine.accept(principal, self._request(principal, sending, run.thread_id, policy))
         if not view.open_interrupts:
             raise Fault(
                 UNSUPPORTED_OPERATION,
@@ -181,44 +215,36 @@ class TaskService:
                 "becomes a task of its own, after this one in the same context.",
                 {"taskId": run.id},
             )
-        if isinstance(sending.data, Unset):
-            return await self._engine.answer_text(principal, run.id, sending.text or "")
-        return await self._engine.answer(principal, run.id, _by_key(view, sending.data))
+        return await self._answer(principal, view, sending, key)
 
-    async def _follow(self, principal: Principal, run: Run, history_length: int | None, *, sent: bool) -> Updates:
-        """The Task, then its updates. For who ``sent`` a message the Task is as the message found it, and the updates
-        end with a question, which only another message can answer (section 11.7); for a subscriber it is as it is now,
-        and they end with the task (section 3.1.6)."""
-        told = TaskStream(run)
-        told.supply(await self._engine.view(principal, run))
-        events = await self._so_far(principal, run)
-        for event in events[: _as_sent(events)] if sent else events:
-            await self._take(principal, told, event)
-        yield told.seq, told.snapshot(history_length)
-        if _over(told, sent):
-            return
-        live = self._engine.subscribe(principal, run.thread_id, told.seq, run.id, until_ended=True)
-        async with aclosing(live):
-            async for event in live:
-                updates = await self._take(principal, told, event)
-                for n, update in enumerate(updates, 1):
-                    yield event.seq if n == len(updates) else None, update
-                if updates and _over(told, sent):
-                    return
+    async def _answer(self, principal: Principal, view: RunView, sending: Sending, key: str) -> Run:
+        """Answer the open questions. What the message is for is noted before: sent again, it is known by that."""
+        run, asked = view.run, [i.id for i in view.open_interrupts]
+        await self._engine.ledger.remember(run.tenant, _ANSWERS, key, asked, _ANSWER_TTL, only_new=True)
+        try:
+            if isinstance(sending.data, Unset):
+                return await self._engine.answer_text(principal, run.id, sending.text or "")
+            return await self._engine.answer(principal, run.id, _by_key(view, sending.data))
+        except Conflict:  # the same message, sent twice at once
+            now = await self._view(principal, run.id)
+            if await self._answered_before(now, key):
+                return now.run
+            raise
 
-    async def _take(self, principal: Principal, told: TaskStream, event: Event) -> list[dict[str, Json]]:
-        if told.needs(event):
-            told.supply(await self._engine.view(principal, event.run_id))
-        return told.take(event)
+    async def _answered_before(self, view: RunView, key: str) -> bool:
+        """Whether this message was an answer to what is no longer asked."""
+        asked: Any = await self._engine.ledger.recall(view.run.tenant, _ANSWERS, key)
+        by_id = {i.id: i.status for i in view.interrupts}
+        return bool(asked) and any(by_id.get(id) is InterruptStatus.ANSWERED for id in asked)
 
-    async def _so_far(self, principal: Principal, run: Run) -> Sequence[Event]:
-        events: list[Event] = []
-        while True:
-            after = events[-1].seq if events else 0
-            page = await self._engine.events(principal, run.thread_id, after, _PAGE, run.id)
-            events += page
-            if len(page) < _PAGE:
-                return events
+    async def _check_generation(self, principal: Principal, run: Run, expected: int) -> None:
+        current = await self._follower(principal).generation(run)
+        if current != expected:
+            raise Fault(
+                GENERATION_MISMATCH,
+                f"The task's generation is {current}, not {expected}: it has gone on since. Get it again.",
+                {"taskId": run.id, "expectedGeneration": str(expected), "currentGeneration": str(current)},
+            )
 
 
 def check_tenant(params: Params, principal: Principal, agent: str) -> None:
@@ -226,18 +252,6 @@ def check_tenant(params: Params, principal: Principal, agent: str) -> None:
     tenant = params.get("tenant")
     if tenant and tenant not in (agent, principal.tenant):
         raise Fault(AGENT_NOT_FOUND, f"There is no tenant {str(tenant)[:80]!r} here; send the one of the agent's card.")
-
-
-def _as_sent(events: Sequence[Event]) -> int:
-    """How many of a run's events came before what the last message set going."""
-    resumed = [n for n, event in enumerate(events, 1) if event.type == "run.resumed"]
-    if resumed:
-        return resumed[-1]
-    return next((n for n, event in enumerate(events) if event.type not in _OPENING), len(events))
-
-
-def _over(told: TaskStream, sent: bool) -> bool:
-    return told.ended or (sent and told.state == "TASK_STATE_INPUT_REQUIRED")
 
 
 def _by_key(view: RunView, data: Json) -> Mapping[str, Json]:

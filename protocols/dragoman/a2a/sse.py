@@ -23,9 +23,9 @@ _HEADERS: Final = [
 _SILENCE: Final = b": keep-alive\n\n"
 
 
-def frame(data: bytes, id: int | None = None) -> bytes:
+def frame(data: bytes, id: str = "") -> bytes:
     """One event. ``data`` is a single line, as JSON is."""
-    return b"data: %b\n\n" % data if id is None else b"id: %d\ndata: %b\n\n" % (id, data)
+    return b"id: %b\ndata: %b\n\n" % (id.encode(), data) if id else b"data: %b\n\n" % data
 
 
 async def serve(

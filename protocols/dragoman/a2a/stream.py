@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from dragoman.a2a import project
+from dragoman.a2a.asked import GENERATION
 from dragoman.memory.model import (
     Artifact,
     Event,
@@ -37,8 +38,12 @@ Update = dict[str, Json]
 class TaskStream:
     """A task as one subscriber is told of it."""
 
-    def __init__(self, run: Run) -> None:
-        """``run`` as it is read at any time: its events say what it was before."""
+    def __init__(self, run: Run, link: project.Link = project.inline, *, generations: bool = False) -> None:
+        """``run`` as it is read at any time: its events say what it was before. With ``generations`` the task's
+        generation is in all that is told."""
+        self._link = link
+        self._generations = generations
+        self.generation = 1  # raised by each update, so that it is the same for all who are told of the task
         self._run = replace(
             run,
             status=RunStatus.QUEUED,
@@ -52,7 +57,7 @@ class TaskStream:
         self._made: dict[str, Artifact] = {}
         self._known: RunView = RunView(run)
         self.seq = 0
-        self._said = ""
+        self._said = self.state
 
     # -- feeding ------------------------------------------------------------------------------------------------------
     def needs(self, event: Event) -> bool:
@@ -66,6 +71,17 @@ class TaskStream:
     def take(self, event: Event) -> list[Update]:
         """Advance by one event; the updates that tell of it."""
         self.seq = event.seq
+        updates = self._taken(event)
+        for update in updates:
+            self.generation += 1
+            if self._generations:
+                for told in update.values():
+                    self._tell_generation(told)
+        if event.type == "artifact" and not updates:  # who saw that version was told of it
+            self.generation += 1
+        return updates
+
+    def _taken(self, event: Event) -> list[Update]:
         match event.type:
             case "text":
                 return self._text(event)
@@ -103,10 +119,11 @@ class TaskStream:
         """The Task as it stands after the last event, with the text streamed so far."""
         questions = tuple(self._answered(q) for q in self._questions.values())
         view = RunView(self._run, questions, tuple(self._made.values()))
-        told = project.task(view, history_length)
+        told = project.task(view, history_length, link=self._link)
         if self._chunks and not self._run.ended:
             told.setdefault("artifacts", []).append(_chunk("".join(text for _, text in self._chunks)))
-        self._said = self.state
+        if self._generations:
+            self._tell_generation(told)
         return {"task": told}
 
     # -- events -------------------------------------------------------------------------------------------------------
@@ -166,7 +183,7 @@ class TaskStream:
         if made is None:  # forgotten, or replaced by a version that has an event of its own
             return []
         self._made[made.id] = made
-        return [self._artifact(project.artifact(made), last=True)]
+        return [self._artifact(project.artifact(made, self._link(self._run, made)), last=True)]
 
     def _progress(self, event: Event) -> list[Update]:
         told = {name: value for name, value in event.data.items() if value is not None}
@@ -208,6 +225,9 @@ class TaskStream:
         if last:
             update["lastChunk"] = True
         return {"artifactUpdate": update}
+
+    def _tell_generation(self, told: dict[str, Json]) -> None:
+        told["metadata"] = {**(told.get("metadata") or {}), GENERATION: {"generation": self.generation}}
 
     # -- inside -------------------------------------------------------------------------------------------------------
     def _open(self) -> tuple[Interrupt, ...]:

@@ -18,13 +18,17 @@ PRINCIPAL = "dragoman.principal"
 PUBLIC = frozenset({"/ok", "/healthz", "/readyz"})
 _CARDS = re.compile(r"(/a2a/[^/]+)?/\.well-known/[^/]+(/[^/]+)*")
 
+_FILES = "/a2a/~files/"
+
 _NO_KEY = "This server asks for an API key: send it as `Authorization: Bearer dg_...` or `X-API-Key: dg_...`."
 _WRONG_KEY = "This API key is unknown or revoked."
 
 
 def is_public(path: str) -> bool:
-    """Whether anyone may ask for it: health, and the cards by which agents are found."""
-    return path in PUBLIC or ("/.well-known/" in path and _CARDS.fullmatch(path) is not None)
+    """Whether anyone may ask for it: health, the cards by which agents are found, and files by their sealed links."""
+    if path in PUBLIC or path.startswith(_FILES):
+        return True
+    return "/.well-known/" in path and _CARDS.fullmatch(path) is not None
 
 
 class LocalGate:

@@ -187,7 +187,7 @@ def test_a_wrong_listing_is_refused_by_its_field(params: Any, field: str) -> Non
 
 
 def test_a_task_is_named_by_its_id() -> None:
-    assert read_task({"id": "r1", "historyLength": 0}) == ("r1", 0)
+    assert read_task({"id": "r1", "historyLength": 0}) == ("r1", 0, None)
     with pytest.raises(Fault, match="id: is required"):
         read_id({"name": "tasks/r1"})
 
