@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 from dragoman.a2a.errors import EXTENSION_REQUIRED, Fault, invalid
 from dragoman.memory.model import Json
 
-__all__ = ["GENERATION", "NOTHING", "Asked", "Place", "asked_by", "check_extensions"]
+__all__ = ["ASKED_AT", "GENERATION", "NOTHING", "Asked", "Place", "asked_by", "check_extensions"]
 
 GENERATION: Final = "urn:dragoman:a2a:task-generation:v1"
 """The extension that tells a task's ``generation``, as the draft of A2A 1.1 has it (section 3.2.7)."""
 
 _ID: Final = re.compile(rb"(\d{1,18})(?:\.(\d{1,3}))?")
+ASKED_AT: Final = ContextVar("dragoman_a2a_asked_at", default="")
+"""The server's address as this request had it, for the one operation whose answer tells addresses: the extended
+card."""
+
 _LONGEST: Final = 8192  # of the list of extensions, in characters
 
 

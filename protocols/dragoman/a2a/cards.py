@@ -1,12 +1,11 @@
 """Agent cards: how a peer finds an agent and learns what it can do (A2A 1.0, sections 4.4 and 8).
 
-Pure but for a small cache. A card says 1.0 in its own fields and repeats what 0.3 clients read in theirs; 1.0 clients
-ignore those. Not served here: ``routes`` does.
+Pure. A card says 1.0 in its own fields and repeats what 0.3 clients read in theirs; 1.0 clients ignore those. Neither
+kept nor served here: ``card_cache`` makes each once and signs it, ``card_routes`` serves them.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,78 +13,89 @@ from typing import Any, Final
 from dragoman.a2a.asked import GENERATION
 from dragoman.a2a.settings import A2aSettings
 from dragoman.agents import Agent, Skill
-from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json
 
-__all__ = ["CARD_PATH", "Card", "CardCache", "agent_card"]
+__all__ = ["CARD_PATH", "SCHEMAS", "AgentCard", "agent_card", "extended_card", "interfaces", "output_modes"]
 
 CARD_PATH: Final = "/.well-known/agent-card.json"
 
-_MODES: Final = ["text/plain", "application/json"]
-_MOST_CARDS: Final = 256  # a client chooses the Host header
+SCHEMAS: Final = "urn:dragoman:a2a:schemas:v1"
+"""The extension by which the extended card tells an agent's schemas."""
+
+_INPUT_MODES: Final = ["text/plain", "application/json"]  # prose is led to the fields that it lacks, so both always do
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """A card as it is sent, and its entity tag (RFC 9110, section 8.8.3)."""
+class AgentCard:
+    """A card: ``modern`` are the fields of 1.0, ``legacy`` those that 0.3 clients read (A2A 0.3, section 5.5)."""
 
-    body: bytes
-    etag: str
+    modern: Mapping[str, Json]
+    legacy: Mapping[str, Json]
 
-
-class CardCache:
-    """The cards of this server's agents, made once for each address that they are asked for by."""
-
-    def __init__(self, agents: Mapping[str, Agent], settings: A2aSettings) -> None:
-        self._agents = agents
-        self._settings = settings
-        self._made: dict[tuple[str, str], Card] = {}
-
-    def card(self, agent: str, base_url: str) -> Card | None:
-        """The card of an agent of a server at ``base_url``; None when there is no such agent."""
-        base = self._settings.public_url.rstrip("/") or base_url
-        made = self._made.get((agent, base))
-        if made is None:
-            if agent not in self._agents:
-                return None
-            body = dumps(agent_card(self._agents[agent], base, self._settings))
-            made = Card(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
-            if len(self._made) >= _MOST_CARDS:
-                self._made.clear()
-            self._made[agent, base] = made
-        return made
+    @property
+    def whole(self) -> dict[str, Json]:
+        """As it is sent, but for its signatures."""
+        merged = {**self.modern, **self.legacy}
+        if "securitySchemes" in merged:
+            merged["securitySchemes"] = {name: _scheme(told) for name, told in merged["securitySchemes"].items()}
+        return merged
 
 
-def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> dict[str, Json]:
-    """An AgentCard, with the fields of 0.3 merged in."""
+def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> AgentCard:
+    """The card that anyone may read."""
     url = f"{base_url}{settings.prefix}/{agent.name}"
-    card: dict[str, Json] = {
+    extended = bool(settings.security_schemes)
+    modern: dict[str, Json] = {
         "name": agent.title,
         "description": agent.description or agent.title,
-        "version": agent.version,
+        "version": agent.version or "1.0.0",
         "supportedInterfaces": interfaces(agent, url, base_url, settings),
         "capabilities": {
             "streaming": True,
             "pushNotifications": False,
-            "extendedAgentCard": False,
+            "extendedAgentCard": extended,
             "extensions": _extensions(settings),
         },
-        "defaultInputModes": _MODES,
-        "defaultOutputModes": _MODES,
-        "skills": [_skill(skill, agent) for skill in agent.skills],
-        # A2A 0.3, section 5.5
+        "defaultInputModes": _INPUT_MODES,
+        "defaultOutputModes": output_modes(agent),
+        "skills": [_skill(skill, agent) for skill in agent.skills] or [_whole_skill(agent)],
+    }
+    if settings.provider:
+        modern["provider"] = {"organization": settings.provider, "url": settings.provider_url or base_url}
+    for name, given in (("documentationUrl", settings.documentation_url), ("iconUrl", settings.icon_url)):
+        if given:
+            modern[name] = given.replace("{agent}", agent.name)
+    legacy: dict[str, Json] = {
         "protocolVersion": "0.3.0",
         "url": url,
         "preferredTransport": "JSONRPC",
         "additionalInterfaces": [{"url": url, "transport": binding} for binding in ("JSONRPC", "HTTP+JSON")],
     }
-    if settings.provider:
-        card["provider"] = {"organization": settings.provider, "url": settings.provider_url or base_url}
     if settings.security_schemes:
-        card["securitySchemes"] = {name: _scheme(scheme) for name, scheme in settings.security_schemes.items()}
-        card["securityRequirements"] = [{"schemes": {name: {"list": []}}} for name in settings.security_schemes]
-        card["security"] = [{name: []} for name in settings.security_schemes]
-    return card
+        modern["securitySchemes"] = {name: dict(scheme) for name, scheme in settings.security_schemes.items()}
+        modern["securityRequirements"] = [{"schemes": {name: {"list": []}}} for name in settings.security_schemes]
+        legacy["security"] = [{name: []} for name in settings.security_schemes]
+        legacy["supportsAuthenticatedExtendedCard"] = True
+    return AgentCard(modern, legacy)
+
+
+def extended_card(agent: Agent, base_url: str, settings: A2aSettings) -> AgentCard:
+    """The card for callers that the server knows (section 3.1.11): it has the JSON Schemas of what the agent takes and
+    gives, which the card for everyone keeps to itself."""
+    card = agent_card(agent, base_url, settings)
+    schemas: dict[str, Json] = {
+        "uri": SCHEMAS,
+        "description": "The JSON Schemas of the data part that the agent takes and of the one that it gives.",
+        "params": {"input": dict(agent.input_schema), "output": dict(agent.output_schema)},
+    }
+    capabilities: dict[str, Json] = dict(card.modern["capabilities"])
+    capabilities["extensions"] = [*capabilities["extensions"], schemas]
+    return AgentCard({**card.modern, "capabilities": capabilities}, card.legacy)
+
+
+def output_modes(agent: Agent) -> list[str]:
+    """The media types of an agent's result; structured ones are told as text too, for who reads only that."""
+    return ["text/plain"] if agent.signature.plain is str else ["application/json", "text/plain"]
 
 
 def interfaces(agent: Agent, url: str, base_url: str, settings: A2aSettings) -> list[dict[str, Json]]:
@@ -103,9 +113,10 @@ def interfaces(agent: Agent, url: str, base_url: str, settings: A2aSettings) -> 
 
 
 def _extensions(settings: A2aSettings) -> list[dict[str, Json]]:
-    """The AgentExtensions (section 4.4.4)."""
-    generation = {"uri": GENERATION, "description": "Tells a task's generation, as A2A 1.1 will.", "required": False}
-    return [generation, *({"required": False, **told, "uri": uri} for uri, told in settings.extensions.items())]
+    """The AgentExtensions (section 4.4.4). A default is left out, as ProtoJSON does: SDKs sign the card without it."""
+    generation: dict[str, Json] = {"uri": GENERATION, "description": "Tells a task's generation, as A2A 1.1 will."}
+    given = [{**told, "uri": uri} for uri, told in settings.extensions.items()]
+    return [generation, *({k: v for k, v in told.items() if v is not False} for told in given)]
 
 
 def _skill(skill: Skill, agent: Agent) -> dict[str, Json]:
@@ -120,11 +131,18 @@ def _skill(skill: Skill, agent: Agent) -> dict[str, Json]:
     return told
 
 
+def _whole_skill(agent: Agent) -> dict[str, Json]:
+    """A card has one skill at least: SDKs disagree on how an empty list is signed."""
+    return _skill(Skill(agent.name, agent.title, agent.description), agent)
+
+
 def _scheme(scheme: Mapping[str, Any]) -> dict[str, Json]:
-    """A SecurityScheme (section 4.5.1), and beside it the same in OpenAPI's words, which 0.3 uses."""
-    told: dict[str, Json] = dict(scheme)
+    """A SecurityScheme (section 4.5.1), and beside it the same in OpenAPI's words, which 0.3 uses.
+
+    The SDK reads the latter where both are there, so they say the same: the card's signature holds either way.
+    """
     if (http := scheme.get("httpAuthSecurityScheme")) is not None:
-        told |= {"type": "http", "scheme": http["scheme"].lower()}
-    elif (key := scheme.get("apiKeySecurityScheme")) is not None:
-        told |= {"type": "apiKey", "in": key["location"], "name": key["name"]}
-    return told
+        return {**scheme, **http, "type": "http"}
+    if (key := scheme.get("apiKeySecurityScheme")) is not None:
+        return {**scheme, **{k: v for k, v in key.items() if k != "location"}, "type": "apiKey", "in": key["location"]}
+    return dict(scheme)

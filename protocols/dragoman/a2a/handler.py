@@ -106,8 +106,9 @@ class ServiceHandler(RequestHandler):
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> pb.AgentCard:
-        """GetExtendedAgentCard."""
-        return ParseDict(await _call(self._service.extended_card, params, context), pb.AgentCard())
+        """GetExtendedAgentCard, without its fields for 0.3."""
+        told = await _call(self._service.extended_card, params, context)
+        return ParseDict(told, pb.AgentCard(), ignore_unknown_fields=True)
 
 
 async def _call(

@@ -11,9 +11,10 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
+from dragoman.a2a.asked import ASKED_AT
 from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
 
-__all__ = ["JSON", "PRINCIPAL", "base_url", "no_agent", "read_body", "retry_header", "send_whole"]
+__all__ = ["JSON", "PRINCIPAL", "asked_at", "base_url", "no_agent", "read_body", "retry_header", "send_whole"]
 
 PRINCIPAL: Final = "dragoman.principal"
 """The caller's key in the scope, put there by the app."""
@@ -53,6 +54,12 @@ def base_url(scope: Scope) -> str:
         name, port = scope.get("server") or ("localhost", None)
         host = f"{name}:{port}" if port else name
     return f"{scope['scheme']}://{host}{scope.get('root_path', '')}"
+
+
+def asked_at(scope: Scope, operation: str) -> None:
+    """Remember the address of a request whose answer has it."""
+    if operation == "GetExtendedAgentCard":
+        ASKED_AT.set(base_url(scope))
 
 
 def no_agent(agent: str, known: Iterable[str]) -> Fault:

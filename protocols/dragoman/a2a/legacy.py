@@ -14,7 +14,7 @@ import a2a.server.routes.common  # before the adapter, which is half imported ot
 from a2a.compat.v0_3.jsonrpc_adapter import JSONRPC03Adapter
 from a2a.server.context import ServerCallContext
 from a2a.types import a2a_pb2 as pb
-from a2a.utils.errors import ExtendedAgentCardNotConfiguredError
+from a2a.utils.errors import ExtendedAgentCardNotConfiguredError, UnsupportedOperationError
 from dragoman.a2a.handler import PRINCIPAL, ServiceHandler
 from dragoman.a2a.jsonrpc import Call
 from dragoman.a2a.service import TaskService
@@ -50,8 +50,11 @@ class LegacyHandler(ServiceHandler):
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext
     ) -> pb.AgentCard:
-        """0.3 has an error of its own for this (A2A 0.3, section 8.2)."""
-        raise ExtendedAgentCardNotConfiguredError("This agent has no extended card; its public card says all there is.")
+        """0.3 has an error of its own for the lack of one (A2A 0.3, section 8.2)."""
+        try:
+            return await super().on_get_extended_agent_card(params, context)
+        except UnsupportedOperationError as error:
+            raise ExtendedAgentCardNotConfiguredError(error.message) from None
 
 
 class CallerInContext(a2a.server.routes.common.DefaultServerCallContextBuilder):

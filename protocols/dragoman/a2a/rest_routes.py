@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from dragoman.a2a import jsonrpc, rest, sse
 from dragoman.a2a.asked import asked_by
 from dragoman.a2a.errors import METHOD_NOT_ALLOWED, Fault
-from dragoman.a2a.http import JSON, PRINCIPAL, no_agent, read_body, retry_header, send_whole
+from dragoman.a2a.http import JSON, PRINCIPAL, asked_at, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.service import TaskService, Updates, check_tenant
 from dragoman.a2a.settings import A2aSettings
 from dragoman.memory.codec import dumps
@@ -87,6 +87,7 @@ class _RestEndpoint:
             if (stream := jsonrpc.STREAMS.get(target.operation)) is not None:
                 await self._stream(await stream(service, principal, params), receive, send)
                 return
+            asked_at(scope, target.operation)
             result = await jsonrpc.METHODS[target.operation](service, principal, params)
             await send_whole(send, 200, [kind], dumps(result))
         except rest.WrongMethod as wrong:

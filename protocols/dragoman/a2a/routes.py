@@ -16,10 +16,10 @@ from starlette.types import Receive, Scope, Send
 
 from dragoman.a2a import jsonrpc, sse
 from dragoman.a2a.asked import asked_by
-from dragoman.a2a.cards import CARD_PATH, CardCache
+from dragoman.a2a.card_routes import card_routes
 from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
 from dragoman.a2a.files import file_routes
-from dragoman.a2a.http import JSON, PRINCIPAL, base_url, no_agent, read_body, retry_header, send_whole
+from dragoman.a2a.http import JSON, PRINCIPAL, asked_at, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.jsonrpc import Call
 from dragoman.a2a.rest_routes import rest_routes
 from dragoman.a2a.service import TaskService, Updates, check_tenant
@@ -40,7 +40,6 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
     default = settings.default_agent or next(iter(engine.agents), None)
     if default is not None and default not in engine.agents:
         raise ValueError(f"The default agent {default!r} is none of {', '.join(engine.agents)}.")
-    cards = _CardEndpoint(engine, settings, default)
     services = {name: TaskService(engine, name, settings) for name in engine.agents}
     calls = _CallEndpoint(services, settings, default)
     agent = f"{settings.prefix}/{{agent}}"
@@ -51,8 +50,7 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
         Route(settings.prefix, _Named(calls, None), methods=["POST"]),
         Route(agent, calls, methods=["POST"]),
         Route(f"{agent}/", calls, methods=["POST"]),
-        Route(f"{agent}{CARD_PATH}", cards, methods=["GET"]),
-        Route(CARD_PATH, cards, methods=["GET"]),
+        *card_routes(engine.agents, settings, default),
         *file_routes(engine, settings),
         *rest_routes(services, settings, _LegacyRestOnce().load),
     ]
@@ -98,6 +96,7 @@ class _CallEndpoint:
                 updates = await stream(service, principal, call.params)
                 await self._stream(call, updates, receive, send)
                 return
+            asked_at(scope, call.method)
             result = await jsonrpc.METHODS[call.method](service, principal, call.params)
             await _reply(send, jsonrpc.result_bytes(call.id, result))
         except jsonrpc.Refused as refused:
@@ -129,35 +128,6 @@ class _Named:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._calls.serve(self._agent, scope, receive, send)
-
-
-class _CardEndpoint:
-    """Cards, with conditional requests (A2A 1.0, section 8.6)."""
-
-    def __init__(self, engine: Engine, settings: A2aSettings, default: str | None) -> None:
-        self._agents = engine.agents
-        self._cards = CardCache(engine.agents, settings)
-        self._default = default
-        self._max_age = f"public, max-age={settings.card_ttl}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        agent = scope["path_params"].get("agent", self._default) or ""
-        card = self._cards.card(agent, base_url(scope))
-        if card is None:
-            await _refuse(send, None, no_agent(agent, self._agents))
-            return
-        headers = [(b"etag", card.etag.encode()), (b"cache-control", self._max_age), (b"vary", b"Host")]
-        if _holds(scope, card.etag):
-            await send_whole(send, 304, headers, b"")
-        else:
-            await send_whole(send, 200, [JSON, *headers], card.body)
-
-
-def _holds(scope: Scope, etag: str) -> bool:
-    """Whether the client has this version already (RFC 9110, section 13.1.2)."""
-    told = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
-    tags = [tag.strip().removeprefix("W/") for line in told for tag in line.split(",")]
-    return "*" in tags or etag in tags
 
 
 async def _frames(call: Call, first: tuple[str, dict[str, Json]], updates: Updates) -> AsyncGenerator[bytes, None]:

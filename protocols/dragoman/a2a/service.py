@@ -14,7 +14,8 @@ from copy import copy
 from typing import Any, Final, cast
 
 from dragoman.a2a import listing, project
-from dragoman.a2a.asked import GENERATION, NOTHING, Asked, check_extensions
+from dragoman.a2a.asked import ASKED_AT, GENERATION, NOTHING, Asked, check_extensions
+from dragoman.a2a.card_cache import CardCache
 from dragoman.a2a.errors import (
     AGENT_NOT_FOUND,
     GENERATION_MISMATCH,
@@ -50,6 +51,7 @@ class TaskService:
         self._engine = engine
         self._agent = agent
         self._settings = settings
+        self._cards = CardCache(engine.agents, settings)
         self._blocking_wait = settings.blocking_wait
         self._links = Links(settings)
         self._asked = NOTHING
@@ -143,8 +145,11 @@ class TaskService:
         raise Fault(PUSH_NOT_SUPPORTED, "This agent sends no push notifications; stream the task or poll it.")
 
     async def extended_card(self, principal: Principal, params: Params) -> dict[str, Json]:
-        """GetExtendedAgentCard, which the card says is not supported (section 3.3.4)."""
-        raise Fault(UNSUPPORTED_OPERATION, "This agent has no extended card; its public card says all there is.")
+        """GetExtendedAgentCard: an AgentCard for callers that the server asked who they are; where it asks nobody the
+        card says that it is not supported (section 3.3.4)."""
+        if not self._settings.security_schemes:
+            raise Fault(UNSUPPORTED_OPERATION, "This agent has no extended card; its public card says all there is.")
+        return self._cards.extended(self._agent, ASKED_AT.get() or self._settings.file_url)
 
     # -- inside -------------------------------------------------------------------------------------------------------
     def _follower(self, principal: Principal) -> Follower:

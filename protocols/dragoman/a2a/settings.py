@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ __all__ = ["API_KEY_SCHEMES", "A2aSettings"]
 Busy = Literal["reject", "enqueue", "interrupt", "rollback"]
 
 API_KEY_SCHEMES: Final[Mapping[str, Mapping[str, Json]]] = {
-    "bearer": {"httpAuthSecurityScheme": {"scheme": "Bearer", "description": "An API key of this server."}},
+    "bearer": {"httpAuthSecurityScheme": {"scheme": "bearer", "description": "An API key of this server."}},
     "apiKey": {"apiKeySecurityScheme": {"location": "header", "name": "X-API-Key", "description": "The same key."}},
 }
 """What cards say of a server that asks for API keys: any one of these will do."""
@@ -26,7 +27,9 @@ class A2aSettings:
 
     ``public_url`` is the address that others reach the server by; empty takes it from each request (scheme and Host).
     ``default_agent`` is the one whose card stands at the host root; None is the first. ``provider`` is the organization
-    that cards name, ``provider_url`` its site. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any
+    that cards name, ``provider_url`` its site; ``documentation_url`` and ``icon_url`` go into every card, ``{agent}``
+    in them becoming its agent's name. Cards are signed with the key in the file ``signing_key``, which is made on first
+    use; None signs none. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any
     one of which lets a caller in; empty says that no credentials are asked for. ``extensions`` are AgentExtension
     objects by their URIs (A2A 4.4.4); requests must name those that say ``required``. ``blocking_wait`` is how long a
     blocking SendMessage waits before it answers with the task as it is, ``long_poll`` how long GetTask waits for a
@@ -44,6 +47,9 @@ class A2aSettings:
     default_agent: str | None = None
     provider: str = ""
     provider_url: str = ""
+    documentation_url: str = ""
+    icon_url: str = ""
+    signing_key: Path | None = None
     security_schemes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     extensions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     busy: Busy = "reject"

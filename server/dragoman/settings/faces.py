@@ -64,7 +64,7 @@ def mcp_folders(settings: Settings, catalog: Catalog) -> Folders:
 def a2a_settings(settings: Settings) -> A2aSettings:
     """The A2A face's. Links to files are sealed with the key beside the ledger, so that they outlive a restart."""
     storage, table = settings.made_storage(), settings.a2a
-    given = table.model_dump()
+    given = table.model_dump(exclude={"sign", "signing_key"})
     for name in ("grpc_certificate", "grpc_private_key"):
         if given[name]:
             given[name] = str((settings.base / Path(given[name]).expanduser()).absolute())
@@ -72,6 +72,7 @@ def a2a_settings(settings: Settings) -> A2aSettings:
         public_url=settings.server.public_url,
         file_url=settings.server.url,
         file_key=load_key(storage.with_name(f"{storage.name}.key")),
+        signing_key=settings.signing_path if table.sign else None,
         security_schemes=API_KEY_SCHEMES if settings.auth.mode == "keys" else {},
         **given,
     )

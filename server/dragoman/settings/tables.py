@@ -134,12 +134,17 @@ class AuthTable(_Table):
 class A2aTable(_Table):
     """``[a2a]``: see ``A2aSettings``. Times are seconds, sizes bytes; paths start at the folder of the settings file.
 
+    ``sign`` has cards signed, by the key in ``signing_key`` or else in a file beside the ledger.
     ``extensions`` are AgentExtension objects by their URIs, such as ``{"urn:acme:loyalty:v1": {required = true}}``.
     """
 
     default_agent: str | None = None
     provider: str = ""
     provider_url: str = ""
+    documentation_url: str = ""
+    icon_url: str = ""
+    sign: bool = True
+    signing_key: str = ""
     extensions: dict[str, dict[str, Any]] = {}
     busy: Literal["reject", "enqueue", "interrupt", "rollback"] = "reject"
     blocking_wait: Seconds = 3600.0
@@ -238,6 +243,13 @@ class Settings(_Table):
         """``storage_path`` with its folder made, for its owner alone."""
         self.storage_path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.storage_path
+
+    @property
+    def signing_path(self) -> Path:
+        """The file of the keys that cards are signed with, absolute."""
+        if self.a2a.signing_key:
+            return (self.base / Path(self.a2a.signing_key).expanduser()).absolute()
+        return self.storage_path.with_name(f"{self.storage_path.name}.signing.json")
 
     def stored_at(self, path: Path) -> Self:
         """The same, with the ledger in this file."""

@@ -11,7 +11,8 @@ from a2a.compat.v0_3.types import AgentCard as LegacyCard
 from a2a.utils.proto_utils import validate_proto_required_fields
 
 from dragoman.a2a import A2aSettings
-from dragoman.a2a.cards import CardCache, agent_card
+from dragoman.a2a.card_cache import CardCache
+from dragoman.a2a.cards import SCHEMAS, agent_card
 from dragoman.a2a.settings import API_KEY_SCHEMES
 from dragoman.agents import Context, Skill, agent
 
@@ -30,10 +31,17 @@ async def bare(ctx: Context) -> str:
     return ""
 
 
+@agent
+async def structured(ctx: Context, name: str, count: int = 1) -> dict[str, int]:
+    return {name: count}
+
+
 CARDS = [
-    agent_card(refunds, "https://agents.example", A2aSettings(provider="Acme", provider_url="https://acme.example")),
-    agent_card(refunds, "https://agents.example", A2aSettings(security_schemes=API_KEY_SCHEMES)),
-    agent_card(bare, "http://localhost:8000", A2aSettings()),
+    agent_card(
+        refunds, "https://agents.example", A2aSettings(provider="Acme", provider_url="https://acme.example")
+    ).whole,
+    agent_card(refunds, "https://agents.example", A2aSettings(security_schemes=API_KEY_SCHEMES)).whole,
+    agent_card(bare, "http://localhost:8000", A2aSettings()).whole,
 ]
 
 
@@ -64,7 +72,7 @@ def test_a_card_tells_of_its_agent() -> None:
 
 def test_security_schemes_are_told_in_both_versions_words() -> None:
     card = CARDS[1]
-    parsed = parse_agent_card(agent_card(refunds, "https://a.example", A2aSettings(security_schemes=API_KEY_SCHEMES)))
+    parsed = parse_agent_card(deepcopy(card))
     assert set(parsed.security_schemes) == {"bearer", "apiKey"}
     assert len(parsed.security_requirements) == 2, "any one of them will do"
     legacy = LegacyCard.model_validate(card).security_schemes or {}
@@ -115,6 +123,56 @@ async def test_a_card_is_sent_once_and_then_confirmed(open_house: Open) -> None:
             assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", etag)
         assert (await house.http.get(ROOT, headers={"if-none-match": '"other"'})).status_code == 200
         assert (await house.http.get(f"/a2a/bare{ROOT}", headers={"if-none-match": etag})).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_a_card_is_confirmed_by_its_date_where_no_tag_is_told(open_house: Open) -> None:
+    async with open_house(bare) as house:
+        made = (await house.http.get(ROOT)).headers["last-modified"]
+        assert (await house.http.get(ROOT, headers={"if-modified-since": made})).status_code == 304
+        long_ago = "Thu, 01 Jan 2015 00:00:00 GMT"
+        assert (await house.http.get(ROOT, headers={"if-modified-since": long_ago})).status_code == 200
+        assert (await house.http.get(ROOT, headers={"if-modified-since": "yesterday"})).status_code == 200
+        both = {"if-none-match": '"other"', "if-modified-since": made}
+        assert (await house.http.get(ROOT, headers=both)).status_code == 200, "the tag decides"
+
+
+def test_a_card_tells_what_goes_in_and_out_and_where_to_read_more() -> None:
+    settings = A2aSettings(documentation_url="https://docs.example/{agent}", icon_url="https://docs.example/icon.png")
+    card = agent_card(structured, "https://a.example", settings).modern
+    assert card["documentationUrl"] == "https://docs.example/structured"
+    assert card["iconUrl"] == "https://docs.example/icon.png"
+    assert card["defaultInputModes"] == ["text/plain", "application/json"]
+    assert card["defaultOutputModes"] == ["application/json", "text/plain"]
+    assert agent_card(bare, "https://a.example", settings).modern["defaultOutputModes"] == ["text/plain"]
+
+
+@pytest.mark.anyio
+async def test_the_extended_card_is_for_callers_that_the_server_asks_who_they_are(open_house: Open) -> None:
+    async with open_house(structured, settings=A2aSettings(security_schemes=API_KEY_SCHEMES)) as house:
+        public = (await house.http.get(ROOT)).json()
+        assert public["capabilities"]["extendedAgentCard"] is True
+        assert public["supportsAuthenticatedExtendedCard"] is True
+        assert SCHEMAS not in str(public)
+        card = await house.result("structured", "GetExtendedAgentCard")
+        schemas = next(e for e in card["capabilities"]["extensions"] if e["uri"] == SCHEMAS)
+        assert schemas["params"]["input"]["properties"]["count"]["type"] == "integer"
+        assert card["url"] == "http://testserver/a2a/structured"
+        rest = await house.http.get("/a2a/structured/extendedAgentCard", headers={"A2A-Version": "1.0"})
+        assert rest.json() == card
+        legacy = {"jsonrpc": "2.0", "id": 1, "method": "agent/getAuthenticatedExtendedCard"}
+        told = LegacyCard.model_validate((await house.http.post("/a2a/structured", json=legacy)).json()["result"])
+        assert told.name == "Structured"
+        assert SCHEMAS in {e.uri for e in told.capabilities.extensions or ()}
+
+
+@pytest.mark.anyio
+async def test_a_server_that_asks_nobody_has_no_extended_card(open_house: Open) -> None:
+    async with open_house(structured) as house:
+        assert (await house.http.get(ROOT)).json()["capabilities"]["extendedAgentCard"] is False
+        assert (await house.error("structured", "GetExtendedAgentCard"))["code"] == -32004
+        legacy = {"jsonrpc": "2.0", "id": 1, "method": "agent/getAuthenticatedExtendedCard"}
+        assert (await house.http.post("/a2a/structured", json=legacy)).json()["error"]["code"] == -32007
 
 
 @pytest.mark.anyio
