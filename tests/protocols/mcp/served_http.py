@@ -15,6 +15,24 @@ from typing import Any
 import uvicorn
 from starlette.applications import Starlette
 
+from dragoman.agents import Catalog, Context, agent, tool
+
+
+@agent
+async def patient(ctx: Context, seconds: float) -> str:
+    """Take its time, telling how far it is."""
+    await ctx.progress(1, 2, "begun")
+    await asyncio.sleep(seconds)
+    await ctx.progress(2, 2, "almost")
+    return "at last"
+
+
+@tool
+async def plainly(seconds: float) -> str:
+    """Take its time, within the request."""
+    await asyncio.sleep(seconds)
+    return "plainly"
+
 
 @contextmanager
 def a_process(ledger: Path, port: int = 0) -> Generator[tuple[Popen[str], str]]:
@@ -36,7 +54,7 @@ async def main(ledger_path: str, port: int) -> None:
     from dragoman.memory.sqlite import SqliteLedger
 
     ledger = SqliteLedger(ledger_path)
-    engine = Engine(ledger, [])
+    engine = Engine(ledger, [patient])
     settings = McpSettings(state_key=b"k" * 32, version="1.0.0", inline_wait=0.2)
 
     @asynccontextmanager
@@ -46,7 +64,7 @@ async def main(ledger_path: str, port: int) -> None:
             yield
         await ledger.close()
 
-    app = Starlette(routes=routes(engine, settings), lifespan=lifespan)
+    app = Starlette(routes=routes(engine, settings, Catalog(plainly)), lifespan=lifespan)
 
     async def authenticated(scope: Any, receive: Any, send: Any) -> None:
         scope["dragoman.principal"] = Principal("acme", "ada")
