@@ -6,8 +6,10 @@ from typing import Final
 
 _MCP: Final = "tests/protocols/mcp/test_"
 CALLS: Final = f"{_MCP}calls.py::test_"
+COMPLETION: Final = f"{_MCP}completion.py::test_"
 HTTP: Final = f"{_MCP}http.py::test_"
 PROJECT: Final = f"{_MCP}project.py::test_"
+PROMPTS: Final = f"{_MCP}prompts.py::test_"
 PROTOCOL: Final = f"{_MCP}protocol.py::test_"
 STDIO: Final = f"{_MCP}stdio.py::test_"
 TASK: Final = f"{_MCP}tasks.py::test_"

@@ -18,6 +18,7 @@ from dragoman.mcp.call import Call
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
 from dragoman.mcp.ids import Found, Ids
 from dragoman.mcp.objects import is_object
+from dragoman.mcp.pace import Pace
 from dragoman.mcp.prompts import Prompts
 from dragoman.memory.model import Json
 
@@ -25,6 +26,9 @@ __all__ = ["Completion"]
 
 _MOST: Final = 100
 """Values in one result ("CompleteResult")."""
+_RATE: Final = 20.0
+_BURST: Final = 100
+"""What typing causes, of a caller: so many at once, then so many a second."""
 
 
 class Completion:
@@ -34,10 +38,12 @@ class Completion:
         self._catalog = catalog
         self._prompts = prompts
         self._ids = ids
+        self._pace = Pace(_RATE, _BURST)
         self._templates = {template.text: template for template in templates}
 
     async def complete(self, call: Call) -> Mapping[str, Json]:
         """Values that an argument may have."""
+        self._pace.take(call.principal, call.request.method)
         ref = params.an_object(call, "ref")
         name, typed = _argument(call)
         if ref.get("type") == "ref/prompt":

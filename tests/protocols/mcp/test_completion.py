@@ -53,6 +53,7 @@ async def _values(
 TRAVEL = {"type": "ref/prompt", "name": "travel"}
 
 
+@pytest.mark.requirement("completion.declared")
 @pytest.mark.anyio
 async def test_a_fixed_choice_is_completed_by_what_it_begins_with(in_process: Start, schemas: Any) -> None:
     async with in_process(catalog=Catalog(travel)) as client:
@@ -82,6 +83,7 @@ async def test_a_function_completes_by_what_was_chosen_already_where_the_version
     assert before["values"] == []
 
 
+@pytest.mark.requirement("completion.access")
 @pytest.mark.anyio
 async def test_at_most_a_hundred_values_come_and_it_is_said_that_there_are_more(in_process: Start) -> None:
     async with in_process(catalog=Catalog(numbers)) as client:
@@ -104,6 +106,7 @@ async def test_variables_of_a_template_are_completed(in_process: Start) -> None:
         assert (await _values(client, ref, "page", "1"))["values"] == []
 
 
+@pytest.mark.requirement("completion.validate")
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("params", "named"),
@@ -135,6 +138,7 @@ async def test_what_cannot_be_completed_is_an_invalid_parameter(
 ARTIFACT = {"type": "ref/resource", "uri": "dragoman://runs/{run_id}/artifacts/{artifact_id}"}
 
 
+@pytest.mark.requirement("completion.access", "completion.disclosure")
 @pytest.mark.anyio
 async def test_ids_are_those_of_the_callers_tenant(in_process: Start) -> None:
     async with in_process() as client:
@@ -197,3 +201,18 @@ async def test_a_long_list_is_looked_through_no_further_than_it_needs(in_process
     assert not many.all
     assert 100 < len(many.values) < 205
     assert (last.values, last.all) == (["thread-000"], True)
+
+
+@pytest.mark.requirement("completion.rate-limit")
+@pytest.mark.anyio
+async def test_a_caller_that_asks_too_fast_is_told_when_to_go_on_and_others_are_served(in_process: Start) -> None:
+    params = {"ref": TRAVEL, "argument": {"name": "country", "value": "f"}}
+    async with in_process(catalog=Catalog(travel)) as client:
+        answers = [await client.modern("completion/complete", params) for _ in range(300)]
+        other = await client.modern("completion/complete", params, principal=Principal("acme", "bob"))
+    refused = [answer["error"] for answer in answers if "error" in answer]
+    assert len(refused) > 100
+    assert answers[:100] == [answer for answer in answers[:100] if "result" in answer]
+    assert {error["code"] for error in refused} == {-32603}
+    assert "try again in" in refused[0]["message"]
+    assert "result" in other

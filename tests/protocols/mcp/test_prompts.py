@@ -63,6 +63,7 @@ def _many(count: int) -> list[Prompt]:
     return [prompt(name=f"p{number:03}", description="One of many.")(render) for number in range(count)]
 
 
+@pytest.mark.requirement("prompts.listed")
 @pytest.mark.anyio
 @pytest.mark.parametrize("version", [*eras.OLDER, "modern"])
 async def test_prompts_are_listed_in_one_order_page_by_page(in_process: Start, version: str, schemas: Any) -> None:
@@ -84,6 +85,7 @@ async def test_prompts_are_listed_in_one_order_page_by_page(in_process: Start, v
     assert names == [*(f"p{number:03}" for number in range(25)), "hello"]
 
 
+@pytest.mark.requirement("prompts.declared")
 @pytest.mark.anyio
 async def test_a_prompt_is_told_of_as_its_version_can_take_it(in_process: Start, schemas: Any) -> None:
     async with in_process(catalog=Catalog(hello, review)) as client:
@@ -105,6 +107,16 @@ async def test_a_prompt_is_told_of_as_its_version_can_take_it(in_process: Start,
     ]
     schemas.older("ListPromptsResult", last)
     assert "prompts" in discovered
+
+
+@pytest.mark.requirement("prompts.list-stable")
+@pytest.mark.anyio
+async def test_the_list_is_the_same_for_every_peer_and_after_other_requests(in_process: Start) -> None:
+    async with in_process(catalog=Catalog(hello, review)) as client:
+        first = (await client.modern("prompts/list"))["result"]
+        await client.modern("prompts/get", {"name": "hello"})
+        again = (await client.modern("prompts/list", principal=Principal("else", "eve")))["result"]
+    assert first == again
 
 
 @pytest.mark.anyio
@@ -157,6 +169,7 @@ async def test_arguments_are_texts_that_become_what_the_function_takes(in_proces
     schemas.older("GetPromptResult", older)
 
 
+@pytest.mark.requirement("prompts.security")
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("arguments", "named"),
@@ -185,6 +198,7 @@ async def test_an_unknown_prompt_is_an_invalid_parameter(in_process: Start) -> N
     assert "nope" in unknown["error"]["message"]
 
 
+@pytest.mark.requirement("prompts.image", "prompts.audio", "prompts.embedded")
 @pytest.mark.anyio
 async def test_content_that_a_version_lacks_is_told_in_text(in_process: Start, schemas: Any) -> None:
     async with in_process(catalog=Catalog(everything)) as client:
@@ -192,6 +206,8 @@ async def test_content_that_a_version_lacks_is_told_in_text(in_process: Start, s
         first = (await client.older("prompts/get", {"name": "everything"}, version="2024-11-05"))["result"]
     schemas.modern("GetPromptResult", modern)
     assert [m["content"]["type"] for m in modern["messages"]] == ["image", "audio", "resource", "resource_link"]
+    assert modern["messages"][0]["content"] == {"type": "image", "data": "cG5n", "mimeType": "image/png"}
+    assert modern["messages"][1]["content"] == {"type": "audio", "data": "d2F2", "mimeType": "audio/wav"}
     assert modern["messages"][2]["content"]["resource"] == {
         "uri": "notes://1",
         "mimeType": "text/plain",
