@@ -155,8 +155,7 @@ class DurableCalls:
 
     async def _task(self, call: Call, run: Run | RunView) -> Mapping[str, Json]:
         view = run if isinstance(run, RunView) else await self._engine.view(call.principal, run.id)
-        message = project.status_message(view)
-        return {"resultType": "task", **project.task(view.run, self._settings.poll_interval_ms, message)}
+        return {"resultType": "task", **project.task(view, self._settings.poll_interval_ms)}
 
 
 def _idempotency_key(call: Call, name: str, arguments: Mapping[str, Json]) -> str | None:

@@ -242,9 +242,12 @@ def _standing(view: RunView) -> str:
     return f"The run {run.id} of {run.agent} is still at work and goes on by itself."
 
 
-def task_status(run: Run) -> str:
-    """A run's status as a task's."""
-    return "failed" if request_error(run) is not None else TASK_STATUS[run.status]
+def task_status(view: RunView) -> str:
+    """A run's status as a task's. One that works with one answer and still takes another waits for input, since what is
+    left to answer is told of such tasks alone."""
+    if request_error(view.run) is not None:
+        return "failed"
+    return "input_required" if view.open_interrupts else TASK_STATUS[view.run.status]
 
 
 def request_error(run: Run) -> dict[str, Json] | None:
@@ -256,11 +259,12 @@ def request_error(run: Run) -> dict[str, Json] | None:
     return told if failure.data is None else {**told, "data": failure.data}
 
 
-def task(run: Run, poll_interval_ms: int, message: str | None = None) -> dict[str, Json]:
+def task(view: RunView, poll_interval_ms: int) -> dict[str, Json]:
     """A run as a Task (tasks extension, "Tasks")."""
+    run, message = view.run, status_message(view)
     told: dict[str, Json] = {
         "taskId": run.id,
-        "status": task_status(run),
+        "status": task_status(view),
         "createdAt": _time(run.created_at),
         "lastUpdatedAt": _time(run.updated_at),
         "ttlMs": None,
@@ -274,7 +278,7 @@ def task(run: Run, poll_interval_ms: int, message: str | None = None) -> dict[st
 def status_message(view: RunView) -> str:
     """How a run stands, in a line."""
     run = view.run
-    if run.status is RunStatus.WAITING:
+    if view.open_interrupts:
         return "Waits for an answer: " + " / ".join(i.message for i in view.open_interrupts)
     if run.status is RunStatus.QUEUED and run.wake_at is not None:
         return "Asleep; it goes on by itself."

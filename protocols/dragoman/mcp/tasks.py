@@ -16,7 +16,7 @@ from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError, capability_missin
 from dragoman.mcp.settings import McpSettings
 from dragoman.mcp.waiting import cancel_quietly
 from dragoman.memory.errors import RunNotFound
-from dragoman.memory.model import Json, RunStatus, RunView
+from dragoman.memory.model import Json, RunView
 
 __all__ = ["Tasks"]
 
@@ -41,14 +41,14 @@ class Tasks:
         return self._state(call, await self._engine.view(call.principal, run_id))
 
     def _state(self, call: Call, view: RunView) -> dict[str, Json]:
-        told: dict[str, Json] = project.task(view.run, self._settings.poll_interval_ms, project.status_message(view))
+        told: dict[str, Json] = project.task(view, self._settings.poll_interval_ms)
         status = told["status"]
         if status == "failed":
             told["error"] = project.request_error(view.run)
         elif status == "completed":
             result = self._durable.result(view, call.version)
             told["result"] = {"resultType": "complete", **result}
-        elif view.run.status is RunStatus.WAITING:
+        elif status == "input_required":
             told["inputRequests"] = mrtr.input_requests(call, view.open_interrupts, {})
         return told
 

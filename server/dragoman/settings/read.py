@@ -118,7 +118,7 @@ class _Layer:
     def of_environment(cls, env: Mapping[str, str]) -> Self:
         tables: dict[str, dict[str, Any]] = {}
         for variable, text in env.items():
-            found = re.fullmatch(r"DRAGOMAN_([A-Z]+)__([A-Z_]+)", variable)
+            found = re.fullmatch(r"DRAGOMAN_([A-Z0-9]+)__([A-Z0-9_]+)", variable)
             if found and found[1] == "AGENTS":
                 raise ConfigurationError(f"{variable}: agents are named in {FILE_NAME} or on the command line.")
             if found:

@@ -155,7 +155,7 @@ def test_a_result_has_no_part_that_its_version_does_not_know(version: str) -> No
 def test_a_run_is_a_task_of_the_status_that_the_extension_has_for_it(
     status: RunStatus, wire: str, definition: str, schemas: Any
 ) -> None:
-    told = project.task(replace(RUN, status=status), 500, "so it stands")
+    told = project.task(_view(replace(RUN, status=status)), 500)
     assert told["status"] == wire
     assert told["createdAt"] == "2023-11-14T22:13:20.000Z"
     assert told["lastUpdatedAt"] == "2023-11-14T22:13:21.500Z"

@@ -297,3 +297,25 @@ async def test_a_retry_that_comes_twice_changes_nothing_and_is_answered_as_the_f
         runs = (await client.engine.list_runs(CALLER)).items
     assert first["content"] == again["content"] == [{"type": "text", "text": "Ada"}]
     assert len(runs) == 1
+
+
+# -- several questions -------------------------------------------------------------------------------------------------
+@agent
+async def two_at_once(ctx: Context) -> str:
+    """Ask twice at once."""
+    return " and ".join(await asyncio.gather(ctx.ask("One?", key="one"), ctx.ask("Two?", key="two")))
+
+
+async def test_a_task_of_which_one_question_is_answered_goes_on_to_ask_the_other(
+    in_process: Start, schemas: Any
+) -> None:
+    how: dict[str, Any] = {"tasks": True, "elicits": True}
+    async with in_process(two_at_once) as client:
+        named = {"taskId": (await client.call("two_at_once", **how))["taskId"]}
+        for key, left in (("one", ["two"]), ("two", [])):
+            answer = {key: {"action": "accept", "content": {"answer": key}}}
+            await client.modern("tasks/update", {**named, "inputResponses": answer}, **how)
+            got = (await client.modern("tasks/get", named, **how))["result"]
+            assert (list(got.get("inputRequests", {})), got["status"] == "input_required") == (left, bool(left))
+        done = await _task(client, named, schemas)
+    assert done["result"]["content"][0]["text"] == "one and two"
