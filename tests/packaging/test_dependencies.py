@@ -12,6 +12,8 @@ from packaging.utils import canonicalize_name
 
 # Each is pinned to one version by the dependency whose types it holds.
 HELD_BY = {"mcp-types": "mcp", "pydantic-core": "pydantic"}
+# `google` is a namespace of several distributions.
+GOOGLE = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
 # uvicorn takes it when it is installed; nothing of ours imports it.
 FOUND_BY_NAME = {"httptools"}
 
@@ -38,8 +40,8 @@ def imported(root: Path, tree: list[str], sources: list[str]) -> set[str]:
         top = module.partition(".")[0]
         if top in sys.stdlib_module_names or top == "dragoman":
             continue
-        # `google` is a namespace of several distributions, of which this one is used.
-        owner = "protobuf" if module.startswith("google.protobuf") else owners.get(top, [top])[0]
+        google = next((owner for name, owner in GOOGLE.items() if module.startswith(name)), None)
+        owner = google or owners.get(top, [top])[0]
         found.add(canonicalize_name(owner))
     return {HELD_BY.get(name, name) for name in found}
 

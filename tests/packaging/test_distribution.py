@@ -2,20 +2,26 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
 
+# Modules that need an extra, which others import when they are used. Every other module imports without any.
+NEEDS_EXTRA = {"dragoman.a2a.grpc_service": "grpc"}
+
 IMPORT_EVERYTHING = """
-import importlib, importlib.metadata, json, pkgutil
+import importlib, importlib.metadata, json, pkgutil, sys
 import dragoman
-names = [module.name for module in pkgutil.walk_packages(dragoman.__path__, "dragoman.")]
+apart = set(sys.argv[1:])
+names = [m.name for m in pkgutil.walk_packages(dragoman.__path__, "dragoman.") if m.name not in apart]
 files = {name: importlib.import_module(name).__file__ for name in names if not name.endswith(".__main__")}
 (script,) = importlib.metadata.entry_points(group="console_scripts", name="dragoman")
 print(json.dumps({"files": files, "script": callable(script.load())}))
@@ -63,11 +69,31 @@ def core_only(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("core")
     seen: dict[tuple[str, str], Distribution] = {}
     _core("dragoman", frozenset(), seen)
+    _link(seen, folder)
+    return folder
+
+
+def _link(seen: dict[tuple[str, str], Distribution], folder: Path) -> None:
     for found in {name: found for (name, _), found in seen.items() if name != "dragoman"}.values():
         for path in _top_level(found):
             if not (folder / path.name).exists():
                 (folder / path.name).symlink_to(path)
-    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, installed by itself."""
+    target = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
+    _run([*pip, str(wheel)], target)
+    return target
+
+
+def _bare(code: str, *arguments: str, path: list[Path]) -> str:
+    """What a program prints that sees these folders and the standard library alone: -S leaves out site-packages, and
+    with it the .pth file that points at the checkout."""
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, path))}
+    return _run([sys.executable, "-S", "-P", "-c", code, *arguments], path[0], **environment)
 
 
 def test_the_wheel_built_from_the_sdist_holds_every_file_of_the_source_roots_and_no_other(
@@ -89,20 +115,45 @@ def test_every_package_says_that_it_is_typed_and_the_namespace_stays_open(wheel:
 
 
 def test_every_module_imports_from_the_wheel_with_the_core_dependencies_alone(
-    wheel: Path, core_only: Path, tmp_path: Path, tree: list[str], sources: list[str]
+    installed: Path, core_only: Path, tree: list[str], sources: list[str]
 ) -> None:
-    target = tmp_path / "installed"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--target", str(target)]
-    _run([*pip, str(wheel)], tmp_path)
-    # -S leaves out site-packages and with it the .pth file that points at the checkout.
-    bare = [sys.executable, "-S", "-P", "-c", IMPORT_EVERYTHING]
-    seen = json.loads(_run(bare, tmp_path, PYTHONPATH=f"{target}{os.pathsep}{core_only}"))
+    seen = json.loads(_bare(IMPORT_EVERYTHING, *NEEDS_EXTRA, path=[installed, core_only]))
     assert seen["script"] is True
-    assert {Path(file).relative_to(target).as_posix() for file in seen["files"].values()} == {
+    assert {Path(file).relative_to(installed).as_posix() for file in seen["files"].values()} == {
         path.partition("/")[2]
         for path in tree
         if path.partition("/")[0] in sources and path.endswith(".py") and not path.endswith("/__main__.py")
-    }
+    } - {f"{name.replace('.', '/')}.py" for name in NEEDS_EXTRA}
+
+
+@pytest.mark.parametrize(("module", "extra"), NEEDS_EXTRA.items())
+def test_a_module_of_an_extra_imports_with_what_the_extra_declares_and_not_without(
+    installed: Path, core_only: Path, tmp_path: Path, config: dict[str, Any], module: str, extra: str
+) -> None:
+    seen: dict[tuple[str, str], Distribution] = {}
+    for line in config["project"]["optional-dependencies"][extra]:
+        _core(Requirement(line).name, frozenset(Requirement(line).extras), seen)
+    _link(seen, tmp_path)
+    path = [installed, core_only]
+    assert _bare(f"import {module}; print('imported')", path=[*path, tmp_path]) == "imported\n"
+    with pytest.raises(AssertionError, match="ModuleNotFoundError"):
+        _bare(f"import {module}", path=path)
+
+
+def test_who_asks_for_grpc_without_its_extra_is_told_what_to_install(
+    installed: Path, core_only: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "agents.py").write_text(
+        "from dragoman.agents import Context, agent\n\n"
+        "@agent\nasync def echo(ctx: Context, text: str) -> str:\n    return text\n"
+    )
+    (tmp_path / "dragoman.toml").write_text('agents = ["agents.py"]\n[server]\nport = 0\n[a2a]\ngrpc_port = 50051\n')
+    command = [sys.executable, "-S", "-P", "-m", "dragoman.cli", "serve", "dragoman.toml"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [installed, core_only]))}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode not in (0, -signal.SIGTERM)
+    assert "pip install 'dragoman[grpc]'" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
 
 
 def test_the_clean_environment_holds_no_development_tool(core_only: Path) -> None:

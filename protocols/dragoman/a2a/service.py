@@ -14,6 +14,7 @@ from copy import copy
 from typing import Any, Final, cast
 
 from dragoman.a2a import listing, project
+from dragoman.a2a.answering import digests, read_answers, were_given
 from dragoman.a2a.asked import ASKED_AT, GENERATION, NOTHING, Asked, check_extensions
 from dragoman.a2a.card_cache import CardCache
 from dragoman.a2a.errors import (
@@ -30,12 +31,11 @@ from dragoman.a2a.files import Links
 from dragoman.a2a.following import Follower, Updates
 from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
 from dragoman.a2a.settings import A2aSettings
-from dragoman.engine import Engine, RunRequest, Unset, run_request
-from dragoman.engine.answers import check
+from dragoman.engine import Engine, RunRequest, run_request
 from dragoman.memory.codec import dumps
-from dragoman.memory.errors import Conflict, InputInvalid, RunEnded, RunNotFound
+from dragoman.memory.errors import Conflict, RunEnded, RunNotFound
 from dragoman.memory.ids import short_digest
-from dragoman.memory.model import Interrupt, InterruptStatus, Json, Principal, Run, RunView, ThreadPolicy
+from dragoman.memory.model import Json, Principal, Run, RunView, ThreadPolicy
 
 __all__ = ["TaskService", "Updates", "check_tenant"]
 
@@ -223,24 +223,21 @@ class TaskService:
         return await self._answer(principal, view, sending, key)
 
     async def _answer(self, principal: Principal, view: RunView, sending: Sending, key: str) -> Run:
-        """Answer the open questions. What the message is for is noted before: sent again, it is known by that."""
-        run, asked = view.run, [i.id for i in view.open_interrupts]
-        await self._engine.ledger.remember(run.tenant, _ANSWERS, key, asked, _ANSWER_TTL, only_new=True)
+        """Answer the open questions. What the message says is noted before: sent again, it is known by that."""
+        run, answers = view.run, read_answers(view, sending)
+        await self._engine.ledger.remember(run.tenant, _ANSWERS, key, digests(view, answers), _ANSWER_TTL)
         try:
-            if isinstance(sending.data, Unset):
-                return await self._engine.answer_text(principal, run.id, sending.text or "")
-            return await self._engine.answer(principal, run.id, _by_key(view, sending.data))
-        except Conflict:  # the same message, sent twice at once
+            return await self._engine.answer(principal, run.id, answers)
+        except Conflict:  # somebody was faster: by this message, sent twice at once, or by another
             now = await self._view(principal, run.id)
             if await self._answered_before(now, key):
                 return now.run
             raise
 
     async def _answered_before(self, view: RunView, key: str) -> bool:
-        """Whether this message was an answer to what is no longer asked."""
-        asked: Any = await self._engine.ledger.recall(view.run.tenant, _ANSWERS, key)
-        by_id = {i.id: i.status for i in view.interrupts}
-        return bool(asked) and any(by_id.get(id) is InterruptStatus.ANSWERED for id in asked)
+        """Whether what was asked is answered, and with what this message says."""
+        known: Any = await self._engine.ledger.recall(view.run.tenant, _ANSWERS, key)
+        return isinstance(known, dict) and were_given(view, cast("dict[str, Json]", known))
 
     async def _check_generation(self, principal: Principal, run: Run, expected: int) -> None:
         current = await self._follower(principal).generation(run)
@@ -257,32 +254,3 @@ def check_tenant(params: Params, principal: Principal, agent: str) -> None:
     tenant = params.get("tenant")
     if tenant and tenant not in (agent, principal.tenant):
         raise Fault(AGENT_NOT_FOUND, f"There is no tenant {str(tenant)[:80]!r} here; send the one of the agent's card.")
-
-
-def _by_key(view: RunView, data: Json) -> Mapping[str, Json]:
-    """Data as answers by key or id: it is one already, or it is the whole answer to the one open question."""
-    waiting_for = view.open_interrupts
-    if len(waiting_for) > 1:
-        if not isinstance(data, dict):
-            keys = ", ".join(repr(i.key) for i in waiting_for)
-            raise invalid("message.parts", f"must hold data with answers by key; open questions: {keys}")
-        return data  # pyright: ignore[reportUnknownVariableType]
-    only = next(iter(waiting_for))
-    if not isinstance(data, dict) or not data:
-        return {only.key: data}
-    given = cast("dict[str, Json]", data)
-    fields: Mapping[str, Any] = only.schema.get("properties") or {}
-    for name in (only.key, only.id):
-        if given.keys() == {name} and name not in fields:
-            return {only.key: given[name]}
-    # Names of answered questions, so that a second answer is told to be one.
-    known = {name for i in view.interrupts for name in (i.key, i.id)}
-    return given if given.keys() <= known and not _fits(only, given) else {only.key: given}
-
-
-def _fits(interrupt: Interrupt, answer: Json) -> bool:
-    try:
-        check(interrupt, answer)
-    except InputInvalid:
-        return False
-    return True

@@ -109,6 +109,8 @@ def _banner(settings: Settings, agents: Sequence[str]) -> Iterator[str]:
     yield f"  MCP             {url}/mcp"
     for name in agents[:SHOWN]:
         yield f"  A2A             {url}/a2a/{name}"
+    if settings.a2a.grpc_port is not None:
+        yield f"  A2A over gRPC   {settings.a2a.grpc_url or f'{settings.server.host}:{settings.a2a.grpc_port}'}"
     yield f"  A2A card        {url}/.well-known/agent-card.json"
     yield f"  Agent Protocol  {url}"
     yield f"  Ledger          {settings.storage_path}"

@@ -199,3 +199,36 @@ async def test_prose_does_not_answer_several_questions_at_once(open_house: Open)
             assert error["code"] == -32602
             assert "'first'" in error["message"]
             assert "'second'" in error["message"]
+
+
+async def test_an_answer_that_is_sent_again_meets_the_task_that_it_was_given_to(open_house: Open) -> None:
+    async with open_house(refunds) as house:
+        task = await waiting_task(house)
+        answer = {"message": a_message("yes", taskId=task["id"])}
+        told = await asyncio.gather(*(house.result("refunds", "SendMessage", answer) for _ in range(10)))
+        assert {state(one["task"]) for one in told} == {"COMPLETED"}
+        assert state((await house.result("refunds", "SendMessage", answer))["task"]) == "COMPLETED"
+    async with open_house(refunds) as house:
+        assert state((await house.result("refunds", "SendMessage", answer))["task"]) == "COMPLETED"
+
+
+async def test_of_two_answers_given_at_once_one_is_taken_and_the_other_is_refused(open_house: Open) -> None:
+    async with open_house(refunds) as house:
+        for _ in range(10):
+            task = await waiting_task(house)
+            both = [{"message": a_message(word, taskId=task["id"])} for word in ("yes", "no")]
+            told = await asyncio.gather(*(house.call("refunds", "SendMessage", one) for one in both))
+            refused = [one["error"]["code"] for one in told if "error" in one]
+            assert refused == [-32004]
+            (done,) = (one["result"]["task"] for one in told if "result" in one)
+            paid = done["artifacts"][-1]["parts"][0]["data"]["paid"]
+            assert paid == (5 if "result" in told[0] else 0)
+
+
+async def test_an_answer_that_did_not_fit_may_be_mended_under_its_old_id(open_house: Open) -> None:
+    async with open_house(refunds) as house:
+        task = await waiting_task(house)
+        message = a_message("perhaps", taskId=task["id"])
+        assert (await house.error("refunds", "SendMessage", {"message": message}))["code"] == -32602
+        mended = {"message": {**message, "parts": [{"text": "yes"}]}}
+        assert state((await house.result("refunds", "SendMessage", mended))["task"]) == "COMPLETED"

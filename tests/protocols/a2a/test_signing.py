@@ -92,7 +92,14 @@ def test_numbers_are_written_as_ecmascript_does_by_its_rules(values: list[float]
 def test_the_canonical_form_is_that_of_a_javascript_engine() -> None:
     numbers = [0.0, -0.0, 1e21, 1e20, 123456789012345680000.0, 1e-6, 1e-7, 5e-324, 1.7976931348623157e308, 4.5, 0.1]
     numbers += [333333333.33333329, 2e-3, 100.0, -1.5e-10, 9007199254740991, 1e23, 0.000001234]
-    value: Any = {"€": '\u20ac$\u000f\nA\'B"\\\\"/\u007f\u2028', "\U0001f600": 1, "\ufb33": 2, "1": numbers, "": [None, {}]}
+    empty: dict[str, Any] = {}
+    value: Any = {
+        "€": '\u20ac$\u000f\nA\'B"\\\\"/\u007f\u2028',
+        "\U0001f600": 1,
+        "\ufb33": 2,
+        "1": numbers,
+        "": [None, empty],
+    }
     assert _javascript(_CANONICAL + "console.log(JSON.stringify(write(given)))", value) == canonical(value).decode()
 
 
@@ -103,7 +110,8 @@ def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
 
 
 def test_what_is_empty_is_left_out_at_every_depth() -> None:
-    card: Any = {"a": "", "b": [], "c": {"d": {"e": [{}]}}, "f": False, "g": 0, "h": [None, "x"]}
+    empty: dict[str, Any] = {}
+    card: Any = {"a": "", "b": [], "c": {"d": {"e": [empty]}}, "f": False, "g": 0, "h": [None, "x"]}
     assert without_empty(card) == {"f": False, "g": 0, "h": ["x"]}
 
 
