@@ -23,6 +23,15 @@ from dragoman.agents.errors import (
 from dragoman.agents.hints import Hints
 from dragoman.agents.policy import Retry
 from dragoman.agents.prompt import Prompt, prompt
+from dragoman.agents.remote import (
+    RemoteArtifact,
+    RemoteFailed,
+    RemoteFile,
+    RemoteRejected,
+    RemoteResult,
+    RemoteUnreachable,
+    RemoteUnusable,
+)
 from dragoman.agents.resource import Resource, resource
 from dragoman.agents.tool import Tool, tool
 from dragoman.memory.model import InterruptKind
@@ -49,6 +58,13 @@ __all__ = [
     "Message",
     "Prompt",
     "Rejected",
+    "RemoteArtifact",
+    "RemoteFailed",
+    "RemoteFile",
+    "RemoteRejected",
+    "RemoteResult",
+    "RemoteUnreachable",
+    "RemoteUnusable",
     "RequestError",
     "Resource",
     "Retry",

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from dragoman.agents.calls import CallContext
 from dragoman.agents.policy import CrashPolicy, Retry
+from dragoman.agents.remote import RemoteResult
 from dragoman.memory.model import InterruptKind, Json, StoreItem
 
 __all__ = ["Approval", "Context", "Store"]
@@ -140,6 +141,28 @@ class Context(CallContext):
     async def call(self, agent: str, input: Json = None, *, text: str | None = None, key: str | None = None) -> Json:
         """Run another agent as a child run and return its output. What it asks is asked of this run's caller. Raises
         ``ChildFailed`` when the child failed or was cancelled. Not inside a step."""
+
+    @abstractmethod
+    async def remote(
+        self,
+        peer: str,
+        input: Json = None,
+        *,
+        text: str | None = None,
+        context_id: str = "",
+        key: str | None = None,
+        timeout: float | None = None,
+        patience: float = 600.0,
+    ) -> RemoteResult:
+        """Call another server's agent over A2A, as a step.
+
+        ``peer`` is the agent's address (where its card is, or under which), or its name under ``[peers]``. ``input``
+        is sent as data, a str as text. ``context_id`` goes on in a conversation with the peer. It is sent once,
+        whatever crashes; from then on its task is followed: its text, progress and files become this run's, what it
+        asks is asked of this run's caller, and when this run is cancelled so is the task. ``timeout`` (seconds) bounds
+        all of it, ``patience`` how long a peer may be out of reach. Raises ``RemoteFailed`` (``RemoteRejected``,
+        ``RemoteUnreachable``, ``RemoteUnusable``), ``StepTimeout``. Not inside a step.
+        """
 
     # -- what others see ----------------------------------------------------------------------------------------------
     @abstractmethod

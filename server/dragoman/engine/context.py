@@ -16,9 +16,10 @@ from dragoman.agents.calls import Level
 from dragoman.agents.context import Approval, Context, Store
 from dragoman.agents.errors import InterruptExpired, Misuse
 from dragoman.agents.policy import CrashPolicy, Retry
+from dragoman.agents.remote import RemoteMessage, RemoteResult, short_name
 from dragoman.agents.signature import schema_of
 from dragoman.agents.tool import Tool
-from dragoman.engine import children
+from dragoman.engine import children, remote
 from dragoman.engine.journal import Journal, digest_of
 from dragoman.engine.parking import Parking
 from dragoman.engine.ports import Activity, Host
@@ -204,6 +205,24 @@ class RunContext(Activity):
     async def call(self, agent: str, input: Json = None, *, text: str | None = None, key: str | None = None) -> Json:
         self.outside_steps("call")
         return await children.call(self, self.journal.name(key or f"call:{agent}"), agent, input, text)
+
+    async def remote(
+        self,
+        peer: str,
+        input: Json = None,
+        *,
+        text: str | None = None,
+        context_id: str = "",
+        key: str | None = None,
+        timeout: float | None = None,
+        patience: float = 600.0,
+    ) -> RemoteResult:
+        self.outside_steps("remote")
+        name = self.journal.name(key or f"remote:{short_name(peer)}")
+        if isinstance(input, str) and text is None:
+            input, text = None, input
+        message = RemoteMessage(f"{self.run.id}:{name}", text, input, context_id)
+        return await remote.call(self, name, peer, message, timeout, patience)
 
     # -- what others see ----------------------------------------------------------------------------------------------
     async def emit(self, name: str, data: Json = None) -> None:

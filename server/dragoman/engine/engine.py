@@ -14,12 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from dragoman.agents.agent import Agent
+from dragoman.agents.remote import Peers
 from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import by_name, submission_of
 from dragoman.engine.late import LateRuns
 from dragoman.engine.recent import RecentValues
+from dragoman.engine.remote import cancel_quietly
+from dragoman.engine.remote_mark import tasks_under_way
 from dragoman.engine.request import EngineSettings, RunRequest
 from dragoman.engine.subscribe import follow
 from dragoman.engine.threads import ThreadVerbs
@@ -44,12 +47,15 @@ class Engine(ThreadVerbs):
         agents: Iterable[Agent],
         settings: EngineSettings | None = None,
         tools: Mapping[str, Agent] | None = None,
+        peers: Peers | None = None,
     ) -> None:
-        """``agents`` are told of; ``tools`` are driven alike, may come and go, and are told of by who offers them."""
+        """``agents`` are told of; ``tools`` are driven alike, may come and go, and are told of by who offers them.
+        ``peers`` reaches the agents of other servers."""
         super().__init__(ledger)
         self.agents: Mapping[str, Agent] = by_name(agents)
         self._tools: Mapping[str, Agent] = tools if tools is not None else {}
         self.settings = settings or EngineSettings()
+        self.peers = peers
         self.hub = EventHub(self.settings.subscriber_buffer)
         self.recent = RecentValues()
         self.worker = uuid7()
@@ -210,8 +216,9 @@ class Engine(ThreadVerbs):
             if not run.ended and self._activations.get(run_id) is activation:
                 await self._force(activation, Change(RunStatus.CANCELLED))
                 run = await self.get(principal, run_id)
-        elif not run.ended:
-            run = await self._settled(run, _CANCEL_PATIENCE)
+        else:
+            await self._cancel_remote(run)
+            run = run if run.ended else await self._settled(run, _CANCEL_PATIENCE)
         await self._cancel_children(principal, run_id)
         return run
 
@@ -347,6 +354,7 @@ class Engine(ThreadVerbs):
     def _displaced(self, run: Run) -> None:
         if run.settled:
             self._waiters.tell(run)
+            self.in_background(self._cancel_remote(run))
         elif (activation := self._activations.get(run.id)) is not None:
             activation.cancel()
 
@@ -403,6 +411,13 @@ class Engine(ThreadVerbs):
             return
         self._activations.pop(activation.run.id, None)
         self.publish(committed.run, committed.events)
+
+    async def _cancel_remote(self, run: Run) -> None:
+        """Cancel, in the background, the peers' tasks that a run without a coroutine waits for."""
+        if self.peers is None or run.started_at is None:
+            return
+        for peer, task_id in tasks_under_way(await self.ledger.journal(run.tenant, run.id)):
+            self.in_background(cancel_quietly(self.peers, peer, task_id))
 
     async def _cancel_children(self, principal: Principal, run_id: str) -> None:
         page = await self.ledger.runs(principal.tenant, RunFilter(parent_run_id=run_id), 100)

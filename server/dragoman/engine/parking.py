@@ -47,8 +47,12 @@ class Parking:
 
     async def on_time(self, wake_at: int) -> NoReturn:
         """Block until a time, in microseconds."""
-        self.wake_at = wake_at if self.wake_at is None else min(self.wake_at, wake_at)
+        self.wake_by(wake_at)
         await self._block()
+
+    def wake_by(self, wake_at: int) -> None:
+        """Have the run woken by then, whatever else it waits for. Time in microseconds."""
+        self.wake_at = wake_at if self.wake_at is None else min(self.wake_at, wake_at)
 
     async def on_child(self, run_id: str) -> NoReturn:
         """Block on a child run that is not at work in this process."""

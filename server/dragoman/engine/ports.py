@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.context import Context
+from dragoman.agents.remote import Peers
 from dragoman.engine.hub import EventHub
 from dragoman.engine.journal import Journal
 from dragoman.engine.parking import Parking
@@ -31,6 +32,7 @@ class Host(Protocol):
     settings: EngineSettings
     recent: RecentValues
     worker: str
+    peers: Peers | None
 
     @property
     def active(self) -> int: ...

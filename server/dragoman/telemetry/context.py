@@ -9,7 +9,7 @@ import re
 from contextvars import ContextVar
 from random import getrandbits
 
-__all__ = ["bind_run", "current_run", "current_trace", "join_trace", "start_trace"]
+__all__ = ["bind_run", "current_run", "current_trace", "join_trace", "resume_trace", "start_trace", "traceparent"]
 
 _run: ContextVar[str] = ContextVar("dragoman_run_id", default="")
 _trace: ContextVar[str] = ContextVar("dragoman_trace_id", default="")
@@ -41,6 +41,19 @@ def join_trace(traceparent: str) -> None:
     found = _TRACEPARENT.fullmatch(traceparent.encode(errors="replace"))
     if found is not None:
         _trace.set(found[1].decode())
+
+
+def resume_trace(trace_id: str) -> None:
+    """Go on with a trace by its id, as ``current_trace`` gave it, unless there is one already."""
+    if trace_id and not _trace.get():
+        _trace.set(trace_id)
+
+
+def traceparent() -> str:
+    """The header that tells another server of the present trace, or an empty text. We make no spans: the parent-id is
+    one of its own each time."""
+    trace_id = _trace.get()
+    return f"00-{trace_id}-{getrandbits(64) or 1:016x}-01" if trace_id else ""
 
 
 def current_trace() -> str:
