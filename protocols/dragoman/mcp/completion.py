@@ -12,7 +12,7 @@ from typing import Any, Final
 from dragoman.agents.catalog import Catalog
 from dragoman.agents.completion import Completer, complete
 from dragoman.agents.prompt import Prompt
-from dragoman.agents.templates import UriTemplate
+from dragoman.agents.templates import LONGEST, UriTemplate
 from dragoman.mcp import eras, params, scopes
 from dragoman.mcp.call import Call
 from dragoman.mcp.errors import INVALID_PARAMS, ProtocolError
@@ -102,6 +102,8 @@ def _argument(call: Call) -> tuple[str, str]:
     name, value = argument.get("name"), argument.get("value")
     if not isinstance(name, str) or not isinstance(value, str):
         raise _invalid(call, '"argument" needs a "name" and a "value", both strings.')
+    if len(value) > LONGEST:
+        raise _invalid(call, f'"argument.value" has more than {LONGEST} characters.')
     return name, value
 
 

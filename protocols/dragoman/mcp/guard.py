@@ -44,8 +44,13 @@ class Guard:
     def _origin_allowed(self, origin: str) -> bool:
         if "*" in self._origins or origin in self._origins:
             return True
-        parts = urlsplit(origin)
-        return parts.scheme in ("http", "https") and _without_port(parts.netloc) in self._hosts
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        if parts.scheme not in ("http", "https") or "@" in parts.netloc:
+            return False
+        return _without_port(parts.netloc) in self._hosts
 
 
 def _without_port(host: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote
 
+from dragoman.agents.agent import Agent
 from dragoman.engine import Engine
 from dragoman.memory.errors import NotFound
 from dragoman.memory.model import Principal
@@ -39,10 +40,11 @@ _Lookup = Callable[[Principal, str, Mapping[str, str]], Awaitable[Found]]
 
 
 class Ids:
-    """Looks ids up."""
+    """Looks ids up. ``agents`` are those that are told of, by name."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, agents: Mapping[str, Agent]) -> None:
         self._engine = engine
+        self._offered = agents
         self._lookups: dict[str, _Lookup] = {
             "run_id": self._runs,
             "thread_id": self._threads,
@@ -90,7 +92,8 @@ class Ids:
         return Found([a.id for a in view.artifacts if a.id.startswith(typed)])
 
     async def _agents(self, principal: Principal, typed: str, chosen: Mapping[str, str]) -> Found:
-        return Found([name for name in self._engine.agents if name.startswith(typed)])
+        seen = (a.name for a in self._offered.values() if all(principal.may(scope) for scope in a.scopes))
+        return Found([name for name in seen if name.startswith(typed)])
 
     async def _store(self, principal: Principal, typed: str, chosen: Mapping[str, str]) -> Found:
         """The next step of a path: namespaces, which end with a slash, and the keys of items (``uris.py``)."""

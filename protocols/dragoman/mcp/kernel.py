@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
 from dragoman.mcp import apps, eras, logs, params, tracing, uris
-from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session
+from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session, may_ask
 from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.completion import Completion
 from dragoman.mcp.durable import DurableCalls
@@ -114,7 +114,7 @@ class Kernel:
         tasks = Tasks(engine, settings, durable)
         resources = Resources(engine, self._catalog, settings, plain, self._server_info)
         prompts = Prompts(self._catalog, plain, settings, self._server_info)
-        completion = Completion(self._catalog, prompts, Ids(engine), uris.TEMPLATES)
+        completion = Completion(self._catalog, prompts, Ids(engine, resources.agents), uris.TEMPLATES)
         self.listening = Listening(engine, self._catalog, settings, tasks)
         subscribing = Subscribing(engine, self._catalog, settings)
         verbs: dict[str, Verb] = {
@@ -237,7 +237,8 @@ class Kernel:
         asked = params.text(call, "protocolVersion")
         version = asked if asked in eras.OLDER else eras.LATEST_OLDER
         declared = params.an_object(call, "capabilities")
-        known = {name: declared[name] for name in CAPABILITY.values() if name in declared}
+        # Sessions are kept: of what a client declares, no more than is acted upon.
+        known: dict[str, Json] = {name: {} for method, name in CAPABILITY.items() if may_ask(method, declared, version)}
         cards = bool(self._cards) and apps.declared(declared)
         if cards:
             known["extensions"] = {apps.UI: {"mimeTypes": [apps.MIME_TYPE]}}

@@ -21,6 +21,8 @@ from dragoman.memory.model import Json
 __all__ = ["Pages", "cut", "position"]
 
 _MOST_KEPT: Final = 256
+_LONGEST: Final = 32_768
+"""Characters of a cursor: pages are kept by theirs, and what a client makes up is not to fill the memory."""
 _Entry = Mapping[str, Json]
 
 
@@ -44,7 +46,7 @@ class Pages:
         Raises ``ProtocolError`` for a cursor that is not ours, or between whose entries nothing is left to go on from.
         """
         cursor: Any = call.params.get("cursor")
-        if cursor is not None and not isinstance(cursor, str):
+        if cursor is not None and (not isinstance(cursor, str) or len(cursor) > _LONGEST):
             raise _stale(call)
         key = (call.version, seen_as, cursor)
         kept = self._kept.get(key)
@@ -82,7 +84,7 @@ def position(call: Call, entries: Sequence[_Entry], named: str) -> int | None:
     cursor: Any = call.params.get("cursor")
     if cursor is None:
         return 0
-    if not isinstance(cursor, str):
+    if not isinstance(cursor, str) or len(cursor) > _LONGEST:
         raise _stale(call)
     places = {entry[named]: place for place, entry in enumerate(entries)}
     last, following = _read(cursor)

@@ -39,7 +39,7 @@ def find_resource(catalog: Catalog, uri: str) -> tuple[Resource, dict[str, str]]
     if exact is not None and not exact.is_template:
         return exact, {}
     for resource in catalog.resources.values():
-        if resource.is_template and (values := resource.template.match(uri)) is not None:
+        if resource.is_template and (values := resource.match(uri)) is not None:
             return resource, values
     return None
 

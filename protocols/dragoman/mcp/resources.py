@@ -34,7 +34,7 @@ _MOST_LISTS: Final = 64
 
 
 class Resources:
-    """The verbs of resources."""
+    """The verbs of resources. ``agents`` are those whose instructions are read, by name."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Resources:
         self._catalog = catalog
         self._settings = settings
         self._plain = plain
-        self._agents = {name: agent for name, agent in engine.agents.items() if settings.offers(name)}
+        self.agents = {name: agent for name, agent in engine.agents.items() if settings.offers(name)}
         self._templates = Pages("resourceTemplates", "uriTemplate", settings, server_info)
         self._lists: dict[tuple[str, frozenset[str]], list[dict[str, Json]]] = {}
         self._scopes = self._all_scopes()
@@ -81,7 +81,7 @@ class Resources:
             version = call.version
             offered = [r for r in self._catalog.resources.values() if not r.is_template and r.scopes <= held]
             kept = [reading.entry(resource, version) for resource in offered]
-            kept += [own.agent_entry(agent, version) for agent in self._agents.values() if agent.scopes <= held]
+            kept += [own.agent_entry(agent, version) for agent in self.agents.values() if agent.scopes <= held]
             if len(self._lists) >= _MOST_LISTS:
                 self._lists.clear()
             self._lists[call.version, held] = kept
@@ -105,7 +105,7 @@ class Resources:
 
     def _all_scopes(self) -> frozenset[str]:
         of_resources = (resource.scopes for resource in self._catalog.resources.values())
-        return frozenset[str]().union(*of_resources, *(agent.scopes for agent in self._agents.values()))
+        return frozenset[str]().union(*of_resources, *(agent.scopes for agent in self.agents.values()))
 
     # -- read ---------------------------------------------------------------------------------------------------------
     async def read_resource(self, call: Call) -> Mapping[str, Json]:
@@ -148,7 +148,7 @@ class Resources:
         raise NotFound
 
     def _agent(self, call: Call, name: str) -> Agent:
-        agent = self._agents.get(name)
+        agent = self.agents.get(name)
         if agent is None:
             raise NotFound
         scopes.require(call.principal, agent.scopes, f"The agent {name!r}")

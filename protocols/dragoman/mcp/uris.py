@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 from urllib.parse import quote, unquote
 
-from dragoman.agents.templates import UriTemplate
+from dragoman.agents.templates import LONGEST, UriTemplate
 
 __all__ = ["AGENT", "ARTIFACT", "ITEM", "RUN", "TEMPLATES", "THREAD", "Kind", "Own", "item", "parse"]
 
@@ -41,8 +41,8 @@ class Own:
 
 
 def parse(uri: str) -> Own | None:
-    """What a URI names; None for one that is not ours. Whether it is there is another question."""
-    if not uri.startswith("dragoman://"):
+    """What a URI names; None for one that is not ours, or longer than any. Whether it is there is another question."""
+    if not uri.startswith("dragoman://") or len(uri) > LONGEST:
         return None
     for template, kind in _KINDS:
         found = template.match(uri)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,6 +38,7 @@ class Resource:
     scopes: frozenset[str] = frozenset()
     completers: Mapping[str, Completer] = field(default_factory=dict[str, Completer])
     meta: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    any_value: frozenset[str] = frozenset()
 
     @property
     def uri(self) -> str:
@@ -47,6 +49,18 @@ class Resource:
     def is_template(self) -> bool:
         """Whether it stands for many."""
         return bool(self.template.names)
+
+    def match(self, uri: str) -> dict[str, str] | None:
+        """The values of the variables in a URI; None where it does not fit, or where one would lead out of a folder."""
+        values = self.template.match(uri)
+        if values is None or any(_leads_out(value) for name, value in values.items() if name not in self.any_value):
+            return None
+        return values
+
+
+def _leads_out(value: str) -> bool:
+    """Whether a value, put behind a folder's path, could name what is not in the folder."""
+    return "\0" in value or value[:1] in ("/", "\\") or ".." in re.split(r"[/\\]", value)
 
 
 def resource(
@@ -62,12 +76,15 @@ def resource(
     scopes: Sequence[str] = (),
     complete: Mapping[str, Completer] | None = None,
     meta: Mapping[str, Json] | None = None,
+    any_value: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Resource]:
     """Make an async function a resource, read under ``uri``; with variables, as ``notes://{id}``, a template.
 
     ``mime_type`` defaults to text/plain for text, application/json for JSON, application/octet-stream for bytes;
     ``size`` is in bytes, where it is known; ``scopes`` are what a reader must hold; ``complete`` gives values of
-    variables. Raises ``TypeError`` or ``ValueError`` saying what is wrong.
+    variables. A URI names nothing where a variable's value is an absolute path, has ``..`` between slashes, or a NUL:
+    a value may become a path. ``any_value`` are variables that take these too. Raises ``TypeError`` or ``ValueError``
+    saying what is wrong.
     """
 
     def make(function: Callable[..., Awaitable[Any]]) -> Resource:
@@ -80,6 +97,9 @@ def resource(
         if signature.durable:
             raise TypeError(f"{function.__qualname__}: reading is no run; take a CallContext in place of a Context.")
         check_completers(function, complete or {}, template.names)
+        unknown = sorted(set(any_value) - set(template.names))
+        if unknown:
+            raise TypeError(f"{function.__qualname__}: any_value names {unknown[0]!r}, no variable of {uri!r}.")
         chosen = name or function.__name__
         return Resource(
             fn=function,
@@ -94,6 +114,7 @@ def resource(
             scopes=frozenset(scopes),
             completers=dict(complete or {}),
             meta=dict(meta or {}),
+            any_value=frozenset(any_value),
         )
 
     return make

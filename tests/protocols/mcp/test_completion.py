@@ -162,7 +162,7 @@ async def test_ids_are_those_of_the_callers_tenant(in_process: Start) -> None:
 @pytest.mark.anyio
 async def test_threads_agents_and_paths_of_the_store_are_found_by_what_they_begin_with(in_process: Start) -> None:
     async with in_process() as client:
-        ids = Ids(client.engine)
+        ids = Ids(client.engine, client.engine.agents)
         for name in ("thread-a", "thread-b", "other"):
             await client.engine.create_thread(CALLER, name)
         for namespace, key in (
@@ -193,7 +193,7 @@ async def test_a_long_list_is_looked_through_no_further_than_it_needs(in_process
     async with in_process() as client:
         for number in range(205):
             await client.engine.create_thread(CALLER, f"thread-{number:03}")
-        ids = Ids(client.engine)
+        ids = Ids(client.engine, client.engine.agents)
         some = await ids.begun(CALLER, "thread_id", "thread-1", {})
         many = await ids.begun(CALLER, "thread_id", "thread-", {})
         last = await ids.begun(CALLER, "thread_id", "thread-000", {})
