@@ -142,8 +142,7 @@ def _judge(ask: Ask, status: int, text: str, readable: Any) -> bool:
         assert "id" not in answer, (str(ask), text)
         return False
     assert ("result" in answer) != ("error" in answer), (str(ask), text)
-    # What is not said to be JSON is not read, and the session is looked for by its header alone.
-    unread = status == 415 or ask.method != "POST" or "No such session" in text
+    unread = status == 415 or ask.method != "POST"  # what is not said to be JSON is not read
     assert answer.get("id") == (None if unread else readable), (str(ask), text)
     if "result" in answer:
         return bool(answer["result"].get("isError", False))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from dragoman.mcp.errors import HEADER_MISMATCH, ProtocolError
 from dragoman.mcp.jsonrpc import Request
 
-__all__ = ["VERSION", "check", "collect", "decoded"]
+__all__ = ["VERSION", "check", "collect", "decoded", "streams"]
 
 VERSION: Final = b"mcp-protocol-version"
 _METHOD: Final = b"mcp-method"
@@ -31,6 +31,7 @@ _NAMED: Final[Mapping[str, str]] = {
 """Method → the member of ``params`` that ``Mcp-Name`` mirrors."""
 _PARAM: Final = b"mcp-param-"
 _ROUTING: Final = (VERSION, _METHOD, _NAME)
+_STREAM: Final = b"text/event-stream"
 
 
 def collect(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
@@ -41,6 +42,12 @@ def collect(raw: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
             raise ProtocolError(HEADER_MISMATCH, f"Header mismatch: {name.decode()} is there twice, with two values.")
         found[name] = value
     return found
+
+
+def streams(headers: Mapping[bytes, bytes]) -> tuple[bool, bool]:
+    """Whether a client takes a stream in response, and whether it names it before JSON."""
+    before, named, _ = headers.get(b"accept", b"").partition(_STREAM)
+    return bool(named), bool(named) and b"application/json" not in before
 
 
 def check(headers: Mapping[bytes, bytes], request: Request, version: str) -> None:

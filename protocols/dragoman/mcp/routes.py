@@ -138,6 +138,9 @@ class McpEndpoint:
         except ProtocolError as error:
             error.id = request.id
             raise
+        except _Refused as refused:
+            refused.error.id = request.id
+            raise
 
     async def _older(self, principal: Principal, given: Mapping[bytes, bytes], opens: bool) -> Peer:
         """A peer of the older era. One without a session is served without what a session would tell."""
@@ -161,16 +164,18 @@ class McpEndpoint:
         receive: Receive,
         send: Send,
     ) -> None:
-        streams = b"text/event-stream" in given.get(b"accept", b"")
-        if peer.session is not None and self._resuming.takes(peer, request, streams):
-            answer = await self._resuming.post(peer, peer.session, request, receive, send)
-            if answer is not None:
-                await _respond_with(answer, modern, send)
-            return
+        streams, rather = headers.streams(given)
         channel = HttpChannel(receive, send, streams, self._settings.keepalive)
         try:
-            answer = await self._kernel.request(peer, request, channel)
+            if peer.session is not None and self._resuming.takes(peer, request, streams):
+                answer = await self._resuming.post(peer, peer.session, request, receive, send)
+                if answer is None:
+                    return
+            else:
+                answer = await self._kernel.request(peer, request, channel)
             extra = () if answer is None else await self._kept(peer, answer)
+            if peer.session is not None and rather and not (answer and answer.scopes):
+                await channel.open()
             await self._answer(channel, answer, modern, send, *extra)
         except asyncio.CancelledError:
             task = asyncio.current_task()

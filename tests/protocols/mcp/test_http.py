@@ -257,6 +257,30 @@ async def test_a_session_serves_its_requests_until_it_is_deleted_and_is_unknown_
         again = await client.delete("")
     assert deleted.status_code == 204
     assert (after.status_code, again.status_code) == (404, 404)
+    assert (after.json()["id"], "id" in again.json()) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("accept", "streamed"),
+    [
+        ("text/event-stream, application/json", True),
+        ("application/json, text/event-stream", False),
+        ("application/json", False),
+        ("*/*", False),
+    ],
+)
+@pytest.mark.parametrize("method", ["tools/list", "tools/call", "ping"])
+async def test_a_session_is_answered_on_a_stream_where_its_client_names_that_first(
+    over_http: Start, accept: str, streamed: bool, method: str
+) -> None:
+    params = {"name": "echo", "arguments": {"text": "hi"}} if method == "tools/call" else {}
+    message = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
+    async with over_http() as server, _session(server.url) as client:
+        response = await client.post("", json=message, headers={"accept": accept})
+    assert response.status_code == 200
+    assert response.headers["content-type"] == ("text/event-stream" if streamed else "application/json")
+    (answer,) = _events(response.text) if streamed else [response.json()]
+    assert (answer["id"], "result" in answer) == (7, True)
 
 
 async def test_a_session_outlives_the_server_that_opened_it(over_http: Start) -> None:
