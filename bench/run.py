@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
+import a2a_peers
 import faces
 import ledger
 import mcp_list
@@ -56,6 +57,23 @@ ROWS: list[tuple[str, str, str, str]] = [
         )
     ],
     ("… against fastmcp's echo on h11", "mcp_peers.h11.fastmcp_ratio", "mcp_peers.h11.fastmcp_limit", "×"),
+    *[
+        row
+        for stack in faces.STACKS
+        for row in (
+            (f"durable SendMessage on {stack}, CPU", f"a2a_peers.{stack}.cpu_us", "", "µs"),
+            (
+                f"… against the SDK's server in memory on {stack}",
+                f"a2a_peers.{stack}.sdk_ratio",
+                f"a2a_peers.{stack}.sdk_limit",
+                "×",
+            ),
+        )
+    ],
+    ("event of an A2A stream, CPU", "a2a_peers.event_us", "a2a_peers.event_limit_us", "µs"),
+    ("… of the SDK's server in memory", "a2a_peers.sdk_event_us", "", "µs"),
+    ("memory of a waiting A2A task", "a2a_peers.waiting_bytes", "a2a_peers.waiting_limit_bytes", "B"),
+    ("… in the SDK's server", "a2a_peers.sdk_waiting_bytes", "", "B"),
     ("tools/list of 1,000 tools, first page, CPU", "mcp_list.first_page_ms", "mcp_list.limit_ms", "ms"),
     ("… after a change of the list", "mcp_list.after_a_change_ms", "mcp_list.limit_ms", "ms"),
     ("… kept", "mcp_list.kept_ms", "", "ms"),
@@ -110,7 +128,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short form")
     parser.add_argument(
         "--only",
-        choices=["faces", "mcp_peers", "mcp_list", "ledger", "streaming", "start", "parked", "recovery"],
+        choices=["faces", "mcp_peers", "a2a_peers", "mcp_list", "ledger", "streaming", "start", "parked", "recovery"],
         action="append",
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
@@ -120,6 +138,9 @@ def main() -> None:
         "ledger": lambda: ledger.measure(400 if quick else 2000),
         "faces": lambda: faces.measure(2.0 if quick else 5.0, 1 if quick else 3),
         "mcp_peers": lambda: mcp_peers.measure(2.0 if quick else 5.0, 1 if quick else 3),
+        "a2a_peers": lambda: a2a_peers.measure(
+            2.0 if quick else 5.0, 1 if quick else 3, 5_000, 2_000 if quick else 10_000
+        ),
         "mcp_list": lambda: mcp_list.measure(5 if quick else 25),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
