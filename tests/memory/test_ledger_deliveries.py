@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from dragoman.memory.errors import Conflict, InputInvalid, LeaseLost, RunNotFound
+from dragoman.memory.errors import Conflict, InputInvalid, LeaseLost, RunNotFound, ThreadBusy
 from dragoman.memory.ids import now_micros
-from dragoman.memory.ledger import Ledger
-from dragoman.memory.model import RunStatus
+from dragoman.memory.ledger import Ledger, Submission
+from dragoman.memory.model import RunStatus, ThreadPolicy
 from dragoman.memory.outbox import (
     Claimed,
     Delivery,
@@ -313,3 +314,22 @@ async def test_the_place_outlives_the_process_and_its_leases_do_not(ledger: Ledg
     assert await due(again) == ["d"]
     assert ((await read(again, delivery)).cursor, (await read(again, delivery)).part) == (1, 1)
     assert (await again.delivery(TENANT, run.id, "d"))[1] == SECRET
+
+
+async def test_deliveries_to_an_address_that_has_no_place_are_left_out_of_what_is_due(ledger: Ledger) -> None:
+    run, _ = await start(ledger)
+    await ledger.add_delivery(replace(new(run.id, "a"), url="HTTPS://One.example/x"), MANY)
+    await ledger.add_delivery(replace(new(run.id, "b"), url="https://two.example/x"), MANY)
+    found = await ledger.due_deliveries(KINDS, MANY, ["https://one.example"])
+    assert [delivery.id for delivery in found] == ["b"]
+
+
+async def test_a_delivery_is_kept_with_its_run_or_not_at_all(ledger: Ledger) -> None:
+    submission = Submission(TENANT, "agent", "1", "run-1", thread_id="t", idempotency_key="k")
+    await ledger.submit(replace(submission, deliveries=[new("run-1", "a"), new("run-1", "b")]))
+    await ledger.submit(replace(submission, deliveries=[new("run-1", "c")]))
+    assert [delivery.id for delivery in (await ledger.deliveries(TENANT, "run-1")).items] == ["a", "b"]
+    other = replace(submission, run_id="run-2", idempotency_key=None, policy=ThreadPolicy.REJECT)
+    with pytest.raises(ThreadBusy):
+        await ledger.submit(replace(other, deliveries=[new("run-2", "a")]))
+    assert (await ledger.deliveries(TENANT, "run-2")).items == ()

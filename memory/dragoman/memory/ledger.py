@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dragoman.memory.assistants import AssistantLedger
 from dragoman.memory.model import (
     ApiKey,
     Checkpoint,
@@ -38,7 +39,7 @@ from dragoman.memory.model import (
     ThreadPolicy,
     ThreadStatus,
 )
-from dragoman.memory.outbox import OutboxLedger
+from dragoman.memory.outbox import NewDelivery, OutboxLedger
 
 __all__ = [
     "Batch",
@@ -166,7 +167,7 @@ class Submission:
     ``idempotency_key`` is unique in the tenant: a second submission with it returns the first run, and writes nothing.
     ``thread_id`` None makes a thread for this run; an unknown id is ``ThreadNotFound`` unless ``create_thread``.
     ``queue_limit`` bounds the tenant-wide queue of runs that wait for a worker; a run that is born claimed is not
-    counted. ``run_id`` lets the engine choose the id.
+    counted. ``run_id`` lets the engine choose the id. ``deliveries`` are kept with the run, due at once.
     """
 
     tenant: str
@@ -185,6 +186,7 @@ class Submission:
     parent_run_id: str | None = None
     wake_at: int | None = None
     queue_limit: int | None = None
+    deliveries: Sequence[NewDelivery] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +234,7 @@ class ThreadFilter:
     values: Mapping[str, Json] | None = None
 
 
-class Ledger(OutboxLedger, Protocol):
+class Ledger(OutboxLedger, AssistantLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 
@@ -262,9 +264,9 @@ class Ledger(OutboxLedger, Protocol):
     async def record(self, submission: Submission, batch: Batch, began: int) -> Submitted:
         """Open a run that has ended already: its submission and its last batch at once, on a thread of its own.
 
-        For short runs that nobody has heard of yet; ``began`` is when it was begun, in microseconds. The batch holds a
-        terminal change, and neither steps, nor interrupts, nor artifacts. The events are those of ``submit`` and
-        ``commit``. A known idempotency key writes nothing and gives the first run.
+        For short runs that nobody has heard of yet; ``began`` is when it was begun, in microseconds. It has no
+        deliveries, and the batch holds a terminal change, and neither steps, nor interrupts, nor artifacts. The events
+        are those of ``submit`` and ``commit``. A known idempotency key writes nothing and gives the first run.
         """
         ...
 

@@ -198,8 +198,9 @@ class OutboxLedger(Protocol):
         """Forget a delivery, its secret and its dead letters; whether it was there."""
         ...
 
-    async def due_deliveries(self, kinds: Sequence[str], limit: int) -> Sequence[Delivery]:
-        """Active deliveries of these kinds that nobody sends for and whose time has come, the longest due first."""
+    async def due_deliveries(self, kinds: Sequence[str], limit: int, without: Sequence[str] = ()) -> Sequence[Delivery]:
+        """Active deliveries of these kinds that nobody sends for and whose time has come, the longest due first; none
+        whose URL begins with one of ``without``, which are in lower case."""
         ...
 
     async def next_delivery(self, kinds: Sequence[str]) -> int | None:

@@ -15,7 +15,7 @@ import httpx
 
 from dragoman.auth.egress import Egress
 
-__all__ = ["PinnedTransport", "pinned_client"]
+__all__ = ["PinnedTransport", "pinned_client", "prepare"]
 
 _Origin = tuple[str, str, int | None]
 
@@ -77,6 +77,11 @@ def pinned_client(
     """A client for one receiver. ``timeout`` in seconds, for each of connecting, writing and reading."""
     transport = PinnedTransport(egress, connections)
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)
+
+
+def prepare() -> None:
+    """Load what the first request would wait for. Blocks."""
+    _tls()
 
 
 def _to(request: httpx.Request, url: httpx.URL, address: str) -> httpx.Request:

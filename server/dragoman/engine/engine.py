@@ -20,6 +20,8 @@ from dragoman.engine.activation import Activation
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import by_name, submission_of
 from dragoman.engine.late import LateRuns
+from dragoman.engine.outbox import Outbox
+from dragoman.engine.outgoing import Outgoing
 from dragoman.engine.recent import RecentValues
 from dragoman.engine.remote import cancel_quietly
 from dragoman.engine.remote_mark import tasks_under_way
@@ -48,9 +50,10 @@ class Engine(ThreadVerbs):
         settings: EngineSettings | None = None,
         tools: Mapping[str, Agent] | None = None,
         peers: Peers | None = None,
+        outgoing: Outgoing | None = None,
     ) -> None:
         """``agents`` are told of; ``tools`` are driven alike, may come and go, and are told of by who offers them.
-        ``peers`` reaches the agents of other servers."""
+        ``peers`` reaches the agents of other servers; ``outgoing`` is how deliveries are sent."""
         super().__init__(ledger)
         self.agents: Mapping[str, Agent] = by_name(agents)
         self._tools: Mapping[str, Agent] = tools if tools is not None else {}
@@ -59,6 +62,7 @@ class Engine(ThreadVerbs):
         self.hub = EventHub(self.settings.subscriber_buffer)
         self.recent = RecentValues()
         self.worker = uuid7()
+        self.outbox = Outbox(ledger, self.hub, self.worker, outgoing or Outgoing())
         self._activations: dict[str, Activation] = {}
         self._waiters = Waiters()
         self._late = LateRuns(self, self._waiters, self._begin, self._settled)
@@ -72,6 +76,7 @@ class Engine(ThreadVerbs):
         self._stopping = False
         self._loops = Worker(self)
         self._loops.start()
+        self.outbox.start()
 
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new runs, give the running ones ``grace`` seconds, hand the rest back to the queue."""
@@ -91,6 +96,7 @@ class Engine(ThreadVerbs):
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self.outbox.stop()
         self.hub.end()
 
     async def __aenter__(self) -> Engine:
@@ -333,7 +339,8 @@ class Engine(ThreadVerbs):
 
     def _may_open_late(self, request: RunRequest) -> bool:
         room = self.active < self.settings.concurrency and self._loops is not None
-        return room and request.thread_id is None and request.delay <= 0 and self.settings.open_late
+        alone = request.thread_id is None and request.delay <= 0 and not request.deliveries
+        return room and alone and self.settings.open_late
 
     async def _submit(self, submission: Submission, delay: float) -> Run:
         await self._late.opened(submission.tenant, submission.idempotency_key)
@@ -347,6 +354,8 @@ class Engine(ThreadVerbs):
             self.hub.publish(submission.tenant, submitted.run.thread_id, submitted.events)
         for displaced in submitted.displaced:
             self._displaced(displaced)
+        if submission.deliveries:
+            self.outbox.look()
         if submitted.created and submitted.lease is None:
             self.queued()
         return submitted.run

@@ -4,6 +4,7 @@ not."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from pydantic import BaseModel
 
@@ -58,11 +59,12 @@ def submission_of(
     """A request as the ledger takes it, and its input as it was validated; ``new_thread`` is the id of a thread to be
     made for it. Raises ``InputInvalid``."""
     value, message, validated = input_of(agent, request)
+    run_id = uuid7()
     submission = _make_submission(
         tenant=principal.tenant,
         agent=agent.name,
         agent_version=agent.version,
-        run_id=uuid7(),
+        run_id=run_id,
         input=value,
         message=message,
         subject=principal.subject,
@@ -75,5 +77,6 @@ def submission_of(
         parent_run_id=parent.id if parent is not None else None,
         wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
         queue_limit=queue_limit if parent is None else None,
+        deliveries=tuple(replace(each, tenant=principal.tenant, run_id=run_id) for each in request.deliveries),
     )
     return submission, validated

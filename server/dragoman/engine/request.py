@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, ThreadPolicy
+from dragoman.memory.outbox import NewDelivery
 
 __all__ = ["UNSET", "EngineSettings", "RunRequest", "Unset", "run_request"]
 
@@ -29,7 +30,8 @@ class RunRequest:
     string; an agent with more fields is opened with it, and the missing fields are asked for as an interrupt. With
     both, ``text`` is the message that came with the input. ``message`` is the message as the face wants it back
     (``{"role", "content", "id", "parts"}``); None makes one from the text. ``wait`` says that the caller waits in this
-    process, so that the run is born claimed and not queued.
+    process, so that the run is born claimed and not queued. ``deliveries`` tell its log to others from the first event
+    on; whose and which run's they are is filled in.
     """
 
     agent: str
@@ -44,6 +46,7 @@ class RunRequest:
     metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
     delay: float = 0.0
     wait: bool = True
+    deliveries: Sequence[NewDelivery] = ()
 
 
 run_request = maker(RunRequest)

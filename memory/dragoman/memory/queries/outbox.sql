@@ -68,9 +68,10 @@ SELECT {delivery_columns} FROM deliveries AS d
 WHERE d.status = ?4 AND d.ordinal > ?2 AND (?1 IS NULL OR d.tenant = ?1) ORDER BY d.ordinal LIMIT ?3;
 
 -- :name due_deliveries
--- now, JSON array of kinds, limit
+-- now, JSON array of kinds, limit, JSON array of beginnings of URLs that are left out
 SELECT {delivery_columns} FROM deliveries AS d INDEXED BY deliveries_due
 WHERE {is_due} AND d.next_at <= ?1 AND d.kind IN (SELECT value FROM json_each(?2))
+  AND NOT EXISTS (SELECT 1 FROM json_each(?4) WHERE substr(lower(d.url), 1, length(value)) = value)
 ORDER BY d.next_at, d.ordinal LIMIT ?3;
 
 -- :name next_delivery

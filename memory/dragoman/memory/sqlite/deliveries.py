@@ -155,9 +155,10 @@ def read_delivery(
     return delivery, _secret(db, delivery.ordinal)
 
 
-def read_due(db: sqlite3.Connection, kinds: Sequence[str], limit: int) -> Sequence[Delivery]:
+def read_due(db: sqlite3.Connection, kinds: Sequence[str], limit: int, without: Sequence[str]) -> Sequence[Delivery]:
     """See ``OutboxLedger.due_deliveries``."""
-    return [delivery_of(row) for row in db.execute(_DUE, (now_micros(), dumps(list(kinds)).decode(), limit))]
+    of, beside = dumps(list(kinds)).decode(), dumps(list(without)).decode()
+    return [delivery_of(row) for row in db.execute(_DUE, (now_micros(), of, limit, beside))]
 
 
 def read_next(db: sqlite3.Connection, kinds: Sequence[str]) -> int | None:

@@ -57,9 +57,9 @@ class OutboxVerbs(ABC):
         """See ``OutboxLedger.drop_delivery``."""
         return await self._writer.run(deliveries.drop_delivery, tenant, run_id, delivery_id)
 
-    async def due_deliveries(self, kinds: Sequence[str], limit: int) -> Sequence[Delivery]:
+    async def due_deliveries(self, kinds: Sequence[str], limit: int, without: Sequence[str] = ()) -> Sequence[Delivery]:
         """See ``OutboxLedger.due_deliveries``."""
-        return await self._reader.apart(deliveries.read_due, kinds, limit)
+        return self._reader.here(deliveries.read_due, kinds, limit, without)
 
     async def next_delivery(self, kinds: Sequence[str]) -> int | None:
         """See ``OutboxLedger.next_delivery``."""

@@ -7,6 +7,7 @@ from dragoman.memory.errors import QueueFull, ThreadBusy, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Lease, Submission, Submitted
 from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy, ThreadStatus
+from dragoman.memory.sqlite.deliveries import add_delivery
 from dragoman.memory.sqlite.rows import RunRow, dump_mapping, dump_optional, run_of
 from dragoman.memory.sqlite.signals import cancel_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
@@ -42,6 +43,8 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     add_opening(log, s, row.id, born=born)
     log.status = ThreadStatus.BUSY
     events = log.flush(now, insert=s.thread_metadata if is_new else None)
+    for delivery in s.deliveries:
+        add_delivery(tx, delivery, len(s.deliveries))
     lease = Lease(s.tenant, s.run_id, log.id, holder, 1) if holder is not None else None
     return Submitted(row.run(), events, lease, True, displaced)
 
