@@ -101,8 +101,8 @@ def test_migrations_are_applied_once(tmp_path: Path) -> None:
         applied = connection.execute("SELECT number, name, at FROM migrations").fetchall()
         migrate(connection)
         assert connection.execute("SELECT number, name, at FROM migrations").fetchall() == applied
-        names = ["0001_initial", "0002_facts", "0003_deliveries"]
-        assert [(number, name) for number, name, _ in applied] == [*enumerate(names, 1)]
+        names = ["0001_initial", "0002_facts", "0003_deliveries", "0004_time_travel"]
+        assert [(number, name) for number, name, _ in applied][:4] == [*enumerate(names, 1)]
 
 
 def test_a_migration_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

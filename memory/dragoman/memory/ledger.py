@@ -294,9 +294,12 @@ class Ledger(OutboxLedger, AssistantLedger, Protocol):
         """Write a batch of a running run: whole, or not at all. Raises ``LeaseLost``."""
         ...
 
-    async def cancel(self, tenant: str, run_id: str, reason: str = "") -> tuple[Run, tuple[Event, ...]]:
+    async def cancel(
+        self, tenant: str, run_id: str, reason: str = "", *, rollback: bool = False
+    ) -> tuple[Run, tuple[Event, ...]]:
         """Cancel: queued and waiting runs end at once, a running one gets ``cancel_requested``. Idempotent on a
-        cancelled run. Raises ``RunNotFound``; ``RunEnded`` when it succeeded or failed."""
+        cancelled run. With ``rollback`` the run is forgotten when it ends, and the thread's values are those that it
+        began from. Raises ``RunNotFound``; ``RunEnded`` when it succeeded or failed."""
         ...
 
     async def answer(

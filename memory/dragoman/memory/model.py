@@ -298,7 +298,8 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A thread's values at a step boundary. ``number`` counts from 1 in the thread."""
+    """A thread's values at a step boundary. ``number`` counts from 1 in the thread; ``parent`` is the number of the one
+    that it was made of, 0 for none. ``metadata`` is what its maker told of it."""
 
     thread_id: str
     number: int
@@ -306,6 +307,8 @@ class Checkpoint:
     values: Mapping[str, Json]
     created_at: int
     step: str | None = None
+    parent: int = 0
+    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
 
 
 @dataclass(frozen=True, slots=True)

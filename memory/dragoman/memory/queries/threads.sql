@@ -70,19 +70,32 @@ DELETE FROM threads WHERE tenant = ? AND id = ?;
 -- tenant, thread_id, number, run_id, step, created_at, content
 INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content) VALUES (?, ?, ?, ?, ?, ?, ?);
 
--- :name checkpoint_content
--- tenant, thread_id, number
-SELECT content FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number = ?;
+-- :name describe_checkpoint
+-- parent, metadata, tenant, thread_id, number
+UPDATE checkpoints SET parent = ?, metadata = ? WHERE tenant = ? AND thread_id = ? AND number = ?;
+
+-- :name shrink_checkpoint
+-- content, tenant, thread_id, number
+UPDATE checkpoints SET content = ? WHERE tenant = ? AND thread_id = ? AND number = ?;
+
+-- :name contents_from
+-- Upwards: the reader stops at the first that is whole, which is at most 64 further. tenant, thread_id, number
+SELECT content FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number >= ? ORDER BY number;
 
 -- :name checkpoints_before
 -- Newest first. tenant, thread_id, before, limit
-SELECT thread_id, number, run_id, content, created_at, step FROM checkpoints
+SELECT number, run_id, content, created_at, step, parent, metadata FROM checkpoints
 WHERE tenant = ? AND thread_id = ? AND number < ? ORDER BY number DESC LIMIT ?;
 
 -- :name copy_checkpoints
 -- new thread_id, tenant, thread_id
-INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content)
-SELECT tenant, ?1, number, run_id, step, created_at, content FROM checkpoints WHERE tenant = ?2 AND thread_id = ?3;
+INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content, parent, metadata)
+SELECT tenant, ?1, number, run_id, step, created_at, content, parent, metadata FROM checkpoints
+WHERE tenant = ?2 AND thread_id = ?3;
+
+-- :name delete_checkpoints_before
+-- tenant, thread_id, number
+DELETE FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number < ?;
 
 -- :name delete_checkpoints_of_thread
 -- tenant, thread_id

@@ -39,6 +39,7 @@ from dragoman.memory.sqlite import (
     submit,
     threads,
 )
+from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.outbox import OutboxVerbs
@@ -51,7 +52,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(OutboxVerbs):
+class SqliteLedger(OutboxVerbs, AssistantVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
@@ -148,9 +149,11 @@ class SqliteLedger(OutboxVerbs):
             return await self._writer.run_relaxed(commit.commit, lease, batch)
         return await self._writer.run(commit.commit, lease, batch)
 
-    async def cancel(self, tenant: str, run_id: str, reason: str = "") -> tuple[Run, tuple[Event, ...]]:
+    async def cancel(
+        self, tenant: str, run_id: str, reason: str = "", *, rollback: bool = False
+    ) -> tuple[Run, tuple[Event, ...]]:
         """See ``Ledger.cancel``."""
-        return await self._writer.run(signals.cancel, tenant, run_id, reason)
+        return await self._writer.run(signals.cancel, tenant, run_id, reason, rollback)
 
     async def answer(
         self, tenant: str, run_id: str, answers: Mapping[str, Json], by: str

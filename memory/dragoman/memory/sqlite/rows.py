@@ -226,10 +226,13 @@ def thread_of(row: Row) -> Thread:
     )
 
 
-def checkpoint_of(row: Row) -> Checkpoint:
-    """A checkpoint from ``checkpoints_before``."""
-    thread_id, number, run_id, content, created_at, step = row
-    return Checkpoint(thread_id, number, run_id, orjson.loads(content), created_at, step)
+def checkpoint_of(thread_id: str, row: Row, values: Mapping[str, Json]) -> Checkpoint:
+    """A checkpoint from ``checkpoints_before``, whose content is read already."""
+    number, run_id, _, created_at, step, parent, metadata = row
+    told: dict[str, Json] = {} if metadata is None else orjson.loads(metadata)
+    return Checkpoint(
+        thread_id, number, run_id, values, created_at, step, number - 1 if parent is None else parent, told
+    )
 
 
 def key_of(row: Row) -> ApiKey:

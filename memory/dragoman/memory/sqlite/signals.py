@@ -31,7 +31,7 @@ def find_row(tx: Tx, tenant: str, run_id: str) -> RunRow:
     return RunRow(*found)
 
 
-def cancel(tx: Tx, tenant: str, run_id: str, reason: str) -> tuple[Run, tuple[Event, ...]]:
+def cancel(tx: Tx, tenant: str, run_id: str, reason: str, rollback: bool = False) -> tuple[Run, tuple[Event, ...]]:
     """See ``Ledger.cancel``."""
     row = find_row(tx, tenant, run_id)
     if row.status == RunStatus.CANCELLED:
@@ -40,7 +40,7 @@ def cancel(tx: Tx, tenant: str, run_id: str, reason: str) -> tuple[Run, tuple[Ev
         raise RunEnded(f"The run has ended ({row.status}); it cannot be cancelled.")
     now = now_micros()
     log = ThreadLog.of_run(tx, tenant, row.thread_id)
-    if not cancel_row(tx, row, log, now, reason):
+    if not cancel_row(tx, row, log, now, reason, rollback=rollback):
         return row.run(), ()
     return row.run(), log.flush(now)
 

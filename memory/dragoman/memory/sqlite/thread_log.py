@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
+from dragoman.memory.sqlite import history
 from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import dump_mapping, make_event
 from dragoman.memory.sqlite.tx import Tx
@@ -24,7 +25,7 @@ _INSERT = RowsLater(SQL["insert_thread"])
 _MOVE = SQL["move_thread"]
 _INSERT_EVENT = RowsLater(SQL["insert_event"])
 _INSERT_CHECKPOINT = RowsLater(SQL["insert_checkpoint"])
-_CONTENT = SQL["checkpoint_content"]
+_DESCRIBE_CHECKPOINT = SQL["describe_checkpoint"]
 _OTHERS = SQL["other_active_statuses"]
 _LAST_ENDED = SQL["last_ended_status"]
 
@@ -35,7 +36,7 @@ _BUSY = frozenset({"queued", "running"})
 class ThreadLog:
     """The head of one thread and the events that a verb adds to it."""
 
-    __slots__ = ("_events", "_stored", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
+    __slots__ = ("_events", "_newest", "_stored", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
 
     def __init__(
         self, tx: Tx, tenant: str, id: str, last_seq: int = 0, checkpoint: int = 0, status: str = ThreadStatus.IDLE
@@ -48,6 +49,7 @@ class ThreadLog:
         self.checkpoint = checkpoint
         self.status = status
         self._stored = (checkpoint, status)
+        self._newest: history.Kept | None = None
 
     @classmethod
     def find(cls, tx: Tx, tenant: str, id: str) -> ThreadLog | None:
@@ -73,19 +75,42 @@ class ThreadLog:
 
     def values(self) -> dict[str, Json]:
         """The thread's values as of its checkpoint."""
-        return self.values_at(self.checkpoint)
+        if not self.checkpoint:
+            return {}
+        if self._newest is None:
+            self._newest = history.newest(self._tx.execute, self.tenant, self.id, self.checkpoint)
+        return self._newest.values
 
     def values_at(self, number: int) -> dict[str, Json]:
         """The values of one checkpoint; empty for 0."""
-        row = self._tx.execute(_CONTENT, (self.tenant, self.id, number)).fetchone() if number else None
-        found: dict[str, Json] = orjson.loads(row[0]) if row else {}
-        return found
+        if number == self.checkpoint:
+            return self.values()
+        return history.values_at(self._tx.execute, self.tenant, self.id, number) if number else {}
 
-    def save_values(self, values: Mapping[str, Json], now: int, run_id: str | None, step: str | None = None) -> None:
-        """Make a checkpoint of these values, the thread's next."""
-        self.checkpoint += 1
+    def save_values(
+        self,
+        values: Mapping[str, Json],
+        now: int,
+        run_id: str | None,
+        step: str | None = None,
+        *,
+        parent: int | None = None,
+        metadata: Mapping[str, Json] | None = None,
+    ) -> None:
+        """Make a checkpoint of these values, the thread's next. ``parent`` is the one that they were made of, where
+        that is not the newest; ``metadata`` is told of it."""
+        old = self.checkpoint
+        if old and not history.stays_whole(old):
+            self.values()
+            assert self._newest is not None
+            history.shrink(self._tx.execute, self.tenant, self.id, old, self._newest, values)
+        self.checkpoint = old + 1
         content = dump_mapping(values) if values else _EMPTY
         self._tx.later(_INSERT_CHECKPOINT, (self.tenant, self.id, self.checkpoint, run_id, step, now, content))
+        if metadata or (parent is not None and parent != old):
+            told = dump_mapping(metadata) if metadata else None
+            self._tx.execute(_DESCRIBE_CHECKPOINT, (parent, told, self.tenant, self.id, self.checkpoint))
+        self._newest = history.Kept(dict(values), len(content))
 
     def settle_status(self, run_status: str, ordinal: int) -> None:
         """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored."""

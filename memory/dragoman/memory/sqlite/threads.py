@@ -9,8 +9,9 @@ from dragoman.memory.errors import Conflict, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import ThreadFilter
 from dragoman.memory.model import Checkpoint, Json, Thread, ThreadStatus
+from dragoman.memory.sqlite import history
 from dragoman.memory.sqlite.matching import holds, needle
-from dragoman.memory.sqlite.rows import checkpoint_of, dump_mapping, thread_of
+from dragoman.memory.sqlite.rows import dump_mapping, thread_of
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
@@ -37,7 +38,6 @@ _IN_STATUS = {
 _SET_METADATA = SQL["set_thread_metadata"]
 _COPY_CHECKPOINTS = SQL["copy_checkpoints"]
 _ACTIVE = SQL["active_runs_of_thread"]
-_CHECKPOINTS = SQL["checkpoints_before"]
 # What belongs to runs first: it is found through them.
 _DELETE = tuple(
     SQL[f"delete_{name}"]
@@ -168,4 +168,8 @@ def read_checkpoints(
     if db.execute(_EXISTS, (tenant, thread_id)).fetchone() is None:
         raise ThreadNotFound(f"No thread {thread_id!r}.")
     until = _MAX_INT if before is None else before
-    return [checkpoint_of(row) for row in db.execute(_CHECKPOINTS, (tenant, thread_id, until, limit))]
+    db.execute("BEGIN")  # one snapshot: what is whole now may be a difference in a moment
+    try:
+        return history.read_before(db.execute, tenant, thread_id, until, limit)
+    finally:
+        db.execute("COMMIT")
