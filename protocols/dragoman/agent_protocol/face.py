@@ -15,8 +15,8 @@ from dragoman.agent_protocol.surface import Surface
 from dragoman.agent_protocol.waiting import RunWait, answer_when_settled
 from dragoman.agents import Agent
 from dragoman.engine import Engine
+from dragoman.engine.assistants import own_assistant_id
 from dragoman.memory.errors import AgentNotFound, InputInvalid, RunNotFound, ThreadNotFound
-from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import RunFilter
 from dragoman.memory.model import ACTIVE, Json, Page, Run, RunStatus, RunView
 
@@ -31,12 +31,11 @@ class Face:
     def __init__(self, engine: Engine, settings: AgentProtocolSettings) -> None:
         self.engine = engine
         self.settings = settings
-        self.since = now_micros()
-        self._assistants: Mapping[str, Agent] = {project_sdk.assistant_id(a.name): a for a in engine.agents.values()}
+        self._assistants: Mapping[str, Agent] = {own_assistant_id(a.name): a for a in engine.agents.values()}
 
     # -- finding ------------------------------------------------------------------------------------------------------
     def agent(self, name: str | None) -> Agent:
-        """An agent by its name, or by its assistant's id; None is the default one. Raises ``AgentNotFound``."""
+        """An agent by its name, or by its own assistant's id; None is the default one. Raises ``AgentNotFound``."""
         wanted = name or self.settings.default_agent or next(iter(self.engine.agents), "")
         found = self.engine.agents.get(wanted) or self._assistants.get(wanted)
         if found is None:

@@ -14,13 +14,13 @@ from dragoman.agent_protocol.endpoint import Call
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.inputs import given
 from dragoman.agent_protocol.options import RunOptions
-from dragoman.agent_protocol.project_sdk import assistant_id
 from dragoman.agent_protocol.sse import Position
 from dragoman.agent_protocol.surface import Surface, named_by_body
 from dragoman.agent_protocol.unkept import refuse, refuse_run
 from dragoman.agent_protocol.wire import Command, Resume, RunCreate
 from dragoman.agent_protocol.wire_sdk import SdkRunCreate
 from dragoman.engine import RunRequest, run_request
+from dragoman.engine.assistants import own_assistant_id
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, Run, ThreadPolicy
@@ -90,11 +90,13 @@ async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | N
     modes = [str(mode) for mode in asked.stream_mode]
     refuse_run(body, modes)
     leave = asked.on_disconnect == "cancel"
-    agent = face.agent(asked.assistant_id)
+    assistant = await face.engine.assistants.get(call.principal, asked.assistant_id)
+    agent = face.agent(assistant.agent)
     if asked.command is not None:
         run, after = await _resume(face, call, body, asked.command, thread_id)
         return OldRun(run, modes, leave, after)
     read = given(agent, asked.input)
+    special = "" if assistant.id == own_assistant_id(agent.name) else assistant.id
     request = RunRequest(
         agent=agent.name,
         input=read.input,
@@ -102,9 +104,9 @@ async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | N
         message=read.message,
         thread_id=thread_id,
         create_thread=thread_id is None or asked.if_not_exists == "create",
-        thread_metadata={"graph_id": agent.name, "assistant_id": assistant_id(agent.name)},
+        thread_metadata={"graph_id": agent.name, "assistant_id": assistant.id},
         policy=ThreadPolicy(asked.multitask_strategy),
-        metadata=RunOptions(tuple(modes), asked.multitask_strategy).within(asked.metadata),
+        metadata=RunOptions(tuple(modes), asked.multitask_strategy, special).within(asked.metadata),
         delay=asked.after_seconds,
     )
     return NewRun(request, modes, leave)

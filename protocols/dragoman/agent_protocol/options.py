@@ -22,10 +22,12 @@ _DEFAULT_STRATEGY: Final = "enqueue"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """``stream_mode``: what a client that joins without saying gets. ``multitask_strategy``: told back."""
+    """``stream_mode``: what a client that joins without saying gets. ``multitask_strategy``: told back.
+    ``assistant_id``: the assistant whose run it is, where that is not the agent's own."""
 
     stream_mode: tuple[str, ...] = _DEFAULT_MODES
     multitask_strategy: str = _DEFAULT_STRATEGY
+    assistant_id: str = ""
 
     @classmethod
     def of(cls, metadata: Mapping[str, Json]) -> RunOptions:
@@ -34,7 +36,8 @@ class RunOptions:
         if not is_object(kept):
             return _DEFAULTS
         modes: Sequence[Any] = kept.get("stream_mode") or _DEFAULT_MODES
-        return cls(tuple(str(m) for m in modes), str(kept.get("multitask_strategy") or _DEFAULT_STRATEGY))
+        strategy = str(kept.get("multitask_strategy") or _DEFAULT_STRATEGY)
+        return cls(tuple(str(m) for m in modes), strategy, str(kept.get("assistant_id") or ""))
 
     @classmethod
     def of_modes(cls, modes: Sequence[str]) -> RunOptions:
@@ -53,6 +56,8 @@ class RunOptions:
             kept["stream_mode"] = list(self.stream_mode)
         if self.multitask_strategy != _DEFAULT_STRATEGY:
             kept["multitask_strategy"] = self.multitask_strategy
+        if self.assistant_id:
+            kept["assistant_id"] = self.assistant_id
         return {**metadata, RESERVED: kept} if kept else metadata
 
     @staticmethod

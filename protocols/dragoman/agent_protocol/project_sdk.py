@@ -6,42 +6,45 @@ An agent is a graph of one node, named as the agent; an active run is that node'
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
-from uuid import UUID, uuid5
+from itertools import pairwise
+from typing import Any
 
 from dragoman.agent_protocol.options import RunOptions
-from dragoman.agent_protocol.project import agent_metadata, agent_schemas
+from dragoman.agent_protocol.project import agent_schemas
 from dragoman.agent_protocol.shapes import asked, checkpoint_id, question, run_status, stamp, state_of
 from dragoman.agent_protocol.surface import Surface
 from dragoman.agents import Agent
+from dragoman.engine.assistants import own_assistant_id
+from dragoman.memory.assistants import Assistant
 from dragoman.memory.model import Checkpoint, Json, Run, RunView, Thread
 
-__all__ = ["assistant", "assistant_id", "checkpoint", "result", "run", "schemas", "selected", "thread", "thread_state"]
+__all__ = ["assistant", "checkpoint", "graph", "result", "run", "schemas", "selected", "thread", "thread_state"]
 
 _SDK = Surface.LANGGRAPH
-# Assistants' ids are made of agents' names in this namespace: clients keep them, so it never changes.
-_ASSISTANTS: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 
 
-def assistant_id(agent: str) -> str:
-    """The id of an agent's own assistant."""
-    return str(uuid5(_ASSISTANTS, agent))
-
-
-def assistant(served: Agent, since: int) -> dict[str, Json]:
-    """Assistant: an agent as it is configured; ``since`` is when this server began to serve it."""
+def assistant(its: Assistant) -> dict[str, Json]:
+    """Assistant, and AssistantVersion: ``updated_at`` of a listed version is when it was made."""
     return {
-        "assistant_id": assistant_id(served.name),
-        "graph_id": served.name,
-        "name": served.title,
-        "description": served.description,
-        "config": {},
-        "context": {},
-        "metadata": {"created_by": "system", **agent_metadata(served)},
-        "version": 1,
-        "created_at": stamp(since),
-        "updated_at": stamp(since),
+        "assistant_id": its.id,
+        "graph_id": its.agent,
+        "name": its.name,
+        "description": its.description,
+        "config": its.config,
+        "context": its.context,
+        "metadata": its.metadata,
+        "version": its.version,
+        "created_at": stamp(its.created_at),
+        "updated_at": stamp(its.updated_at),
     }
+
+
+def graph(served: Agent) -> dict[str, Json]:
+    """An agent as a graph of one node."""
+    names = ("__start__", served.name, "__end__")
+    nodes: list[Json] = [{"id": name, "type": "runnable", "data": {"id": [name], "name": name}} for name in names]
+    edges: list[Json] = [{"source": begin, "target": end} for begin, end in pairwise(names)]
+    return {"nodes": nodes, "edges": edges}
 
 
 def schemas(served: Agent) -> dict[str, Json]:
@@ -57,7 +60,7 @@ def run(its: Run) -> dict[str, Json]:
     return {
         "run_id": its.id,
         "thread_id": its.thread_id,
-        "assistant_id": assistant_id(its.agent),
+        "assistant_id": options.assistant_id or own_assistant_id(its.agent),
         "created_at": stamp(its.created_at),
         "updated_at": stamp(its.updated_at),
         "status": run_status(its, _SDK),

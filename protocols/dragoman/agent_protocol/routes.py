@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute
 
-from dragoman.agent_protocol import agents, runs, states, store, threads
+from dragoman.agent_protocol import agents, assistants, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.settings import AgentProtocolSettings
@@ -61,10 +61,18 @@ _TABLE: _Table = [
     ("POST", "/agents/search", _AP, agents.search),
     ("GET", "/agents/{agent_id}", _AP, agents.get),
     ("GET", "/agents/{agent_id}/schemas", _AP, agents.schemas),
-    ("POST", "/assistants/search", _SDK, agents.assistants),
-    ("POST", "/assistants/count", _SDK, agents.count_assistants),
-    ("GET", "/assistants/{assistant_id}", _SDK, agents.assistant),
-    ("GET", "/assistants/{assistant_id}/schemas", _SDK, agents.assistant_schemas),
+    ("POST", "/assistants/search", _SDK, assistants.search),
+    ("POST", "/assistants/count", _SDK, assistants.count),
+    ("POST", "/assistants", _SDK, assistants.create),
+    ("GET", "/assistants/{assistant_id}", _SDK, assistants.get),
+    ("PATCH", "/assistants/{assistant_id}", _SDK, assistants.update),
+    ("DELETE", "/assistants/{assistant_id}", _SDK, assistants.delete),
+    ("GET", "/assistants/{assistant_id}/schemas", _SDK, assistants.schemas),
+    ("GET", "/assistants/{assistant_id}/graph", _SDK, assistants.graph),
+    ("GET", "/assistants/{assistant_id}/subgraphs", _SDK, assistants.subgraphs),
+    ("GET", "/assistants/{assistant_id}/subgraphs/{namespace}", _SDK, assistants.subgraphs),
+    ("POST", "/assistants/{assistant_id}/versions", _SDK, assistants.versions),
+    ("POST", "/assistants/{assistant_id}/latest", _SDK, assistants.set_latest),
     ("PUT", "/store/items", None, store.put),
     ("GET", "/store/items", None, store.get),
     ("DELETE", "/store/items", None, store.delete),

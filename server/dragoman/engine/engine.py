@@ -17,6 +17,7 @@ from dragoman.agents.agent import Agent
 from dragoman.agents.remote import Peers
 from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
+from dragoman.engine.assistants import Assistants
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import by_name, submission_of
 from dragoman.engine.late import LateRuns
@@ -56,6 +57,7 @@ class Engine(ThreadVerbs):
         ``peers`` reaches the agents of other servers; ``outgoing`` is how deliveries are sent."""
         super().__init__(ledger)
         self.agents: Mapping[str, Agent] = by_name(agents)
+        self.assistants = Assistants(ledger, self.agents)
         self._tools: Mapping[str, Agent] = tools if tools is not None else {}
         self.settings = settings or EngineSettings()
         self.peers = peers

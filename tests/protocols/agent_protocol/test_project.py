@@ -14,6 +14,7 @@ from dragoman.agent_protocol import project, project_sdk
 from dragoman.agent_protocol.options import RESERVED, RunOptions
 from dragoman.agent_protocol.shapes import checkpoint_id
 from dragoman.agents import Context, Skill, agent
+from dragoman.engine.assistants import own_assistant_id
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import (
     Artifact,
@@ -143,7 +144,7 @@ def test_an_agent_its_schemas_and_an_item_fit_the_document(conforms: Check) -> N
 def test_the_sdk_gets_a_run_with_the_assistant_of_its_agent() -> None:
     shown = project_sdk.run(replace(PLAIN, status=RunStatus.RUNNING))
     assert shown["status"] == "running"
-    assert shown["assistant_id"] == project_sdk.assistant_id("echo")
+    assert shown["assistant_id"] == own_assistant_id("echo")
     assert UUID(shown["assistant_id"]).version == 5
     assert shown["multitask_strategy"] == "enqueue"
 
