@@ -15,7 +15,7 @@ appended. What is the same object in both is not looked into. Pure; ``sqlite/his
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Final
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json
@@ -32,12 +32,14 @@ def difference(old: Json, new: Json) -> list[Json]:
     """What makes ``new`` of ``old``. Both are JSON; the order of an object's keys is no difference."""
     if _same(old, new):
         return []
-    if type(old) is dict and type(new) is dict:
-        return _keys(cast("dict[str, Json]", old), cast("dict[str, Json]", new))
-    if type(old) is list and type(new) is list:
-        return _items(cast("list[Json]", old), cast("list[Json]", new))
-    if type(old) is str and type(new) is str and min(len(old), len(new)) >= _LONG_TEXT:
-        return _text(old, new)
+    kind = type(old)
+    if kind is type(new):
+        if kind is dict:
+            return _keys(old, new)
+        if kind is list:
+            return _items(old, new)
+        if kind is str and min(len(old), len(new)) >= _LONG_TEXT:
+            return _text(old, new)
     return ["set", new]
 
 
@@ -67,11 +69,12 @@ def _same(old: Json, new: Json) -> bool:
     """As JSON: 1 is neither 1.0 nor true."""
     if old is new:
         return True
-    if type(old) is not type(new):
+    kind = type(old)
+    if kind is not type(new):
         return False
-    if type(old) in _CONTAINERS:
+    if kind in _CONTAINERS:
         return dumps(old) == dumps(new)
-    if type(old) is float:
+    if kind is float:
         return repr(old) == repr(new)  # 0.0 is not -0.0
     return bool(old == new)
 
