@@ -38,7 +38,7 @@ from dragoman.memory.model import Principal
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
-from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_folders, mcp_settings
+from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_folders, mcp_settings, remote_peers
 from dragoman.telemetry import TraceContext, current_trace
 
 __all__ = ["build_app"]
@@ -57,7 +57,7 @@ def build_app(
     ledger = ledger or SqliteLedger(settings.made_storage())
     catalog = catalog if catalog is not None else Catalog()
     folders = mcp_folders(settings, catalog)
-    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable)
+    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable, remote_peers(settings))
     peers = a2a_settings(settings)
     ring = KeyRing(ledger, settings.auth.cache) if settings.auth.mode == "keys" else None
 

@@ -118,6 +118,7 @@ class RemoteTask:
 
     ``said`` is the prose of its status. ``asks`` names what it asks now, so that a question is told from the next one;
     ``questions`` are its parts, ``keyed`` when they have keys of the peer's own, by which it takes answers.
+    ``artifacts`` are told with all that is told anew, with a question and at the end, and not with every piece.
     """
 
     id: str

@@ -16,6 +16,7 @@ from dragoman.memory.ledger import RunFilter
 from dragoman.memory.model import Event, Json, RunView
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings
+from dragoman.settings.faces import remote_peers
 
 __all__ = ["LocalHost", "local_host"]
 
@@ -29,7 +30,7 @@ async def local_host(settings: Settings, *, works: bool) -> AsyncGenerator[Host]
     ledger = SqliteLedger(settings.made_storage())
     await ledger.open()
     try:
-        engine = Engine(ledger, agents, settings.engine.to_engine())
+        engine = Engine(ledger, agents, settings.engine.to_engine(), peers=remote_peers(settings))
         if works:
             await engine.start()
         try:

@@ -24,7 +24,7 @@ from dragoman.mcp.stdio import serve_stdio
 from dragoman.memory.errors import LedgerLocked
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings, find, user_folder
-from dragoman.settings.faces import mcp_catalog, mcp_folders, mcp_settings
+from dragoman.settings.faces import mcp_catalog, mcp_folders, mcp_settings, remote_peers
 from dragoman.telemetry import configure_logging
 
 __all__ = ["stdio"]
@@ -51,7 +51,7 @@ async def _serve(settings: Settings, loaded: Loaded) -> None:
     try:
         offered = mcp_catalog(settings, loaded)
         folders = mcp_folders(settings, offered)
-        engine = Engine(ledger, loaded.agents, settings.engine.to_engine(), offered.durable)
+        engine = Engine(ledger, loaded.agents, settings.engine.to_engine(), offered.durable, remote_peers(settings))
         async with engine, folders.watched():
             await serve_stdio(engine, LOCAL, mcp_settings(settings), offered)
     finally:

@@ -152,6 +152,7 @@ class _Call:
 
     async def _listen(self) -> RemoteTask | None:
         message, task = self._outgoing, None
+        self._events.begin()
         if message is None:
             told_by = self._peers.follow(self._peer, self._mark.task)
         else:

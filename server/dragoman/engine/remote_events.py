@@ -27,15 +27,18 @@ class RemoteEvents:
         self._key = key
         self._pieces: list[str] | None = None if known else []
         self._steps = 0
+        self._seen: list[str] = []
+        self._behind = known
+
+    def begin(self) -> None:
+        """Another stream begins: it may tell what was told before."""
+        self._seen, self._behind = [], self._pieces is None or bool(self._pieces)
 
     async def tell(self, told: Told) -> None:
         """Append what is new."""
         token = current_step.set(StepFrame(self._ctx.run_id, self._key))  # so that the events carry the step
         try:
-            if told.again:
-                await self._anew(told.task.text)
-            elif told.text:
-                await self._text(told.text)
+            await self._prose(told)
             if told.progress is not None:
                 await self._progress(told.progress)
             if told.event is not None:
@@ -46,13 +49,22 @@ class RemoteEvents:
         finally:
             current_step.reset(token)
 
-    async def _anew(self, whole: str) -> None:
-        if not whole:
+    async def _prose(self, told: Told) -> None:
+        """Tell what a stream told beyond what our log has. Once it has caught up its pieces are taken as they come."""
+        if told.again:
+            self._seen, self._behind = [told.task.text], True
+        elif not self._behind:
+            if told.text:
+                await self._text(told.text)
             return
-        so_far = "".join(await self._told_so_far())
+        self._seen.append(told.text)
+        whole, so_far = "".join(self._seen), "".join(await self._told_so_far())
+        if not whole or (so_far.startswith(whole) and whole != so_far):
+            return
         if not whole.startswith(so_far):
             self._ctx.recorder.note(NewEvent("step.retried", {"step": self._key, "reason": "peer", "try": 1}))
             self._pieces, so_far = [], ""
+        self._seen, self._behind = [], False
         if rest := whole[len(so_far) :]:
             await self._text(rest)
 

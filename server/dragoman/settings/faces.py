@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from dragoman.a2a.client import A2aPeers
+from dragoman.a2a.client_settings import PeerSettings
 from dragoman.a2a.settings import API_KEY_SCHEMES, A2aSettings
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agents.catalog import Catalog
@@ -13,9 +19,18 @@ from dragoman.agents.loader import Loaded
 from dragoman.agents.naming import NAME
 from dragoman.mcp.sealed import load_key
 from dragoman.mcp.settings import McpSettings, named
-from dragoman.settings.tables import Settings, shown
+from dragoman.memory.model import Json
+from dragoman.settings.tables import PeerTable, Settings, shown
 
-__all__ = ["a2a_settings", "agent_protocol_settings", "mcp_catalog", "mcp_folders", "mcp_settings"]
+__all__ = [
+    "a2a_settings",
+    "agent_protocol_settings",
+    "mcp_catalog",
+    "mcp_folders",
+    "mcp_settings",
+    "peer_settings",
+    "remote_peers",
+]
 
 
 def mcp_settings(settings: Settings) -> McpSettings:
@@ -76,6 +91,52 @@ def a2a_settings(settings: Settings) -> A2aSettings:
         security_schemes=API_KEY_SCHEMES if settings.auth.mode == "keys" else {},
         **given,
     )
+
+
+def remote_peers(settings: Settings) -> A2aPeers:
+    """What calls other servers' agents. Raises as ``peer_settings`` does."""
+    return A2aPeers(peer_settings(settings), settings.egress.to_egress())
+
+
+def peer_settings(settings: Settings, env: Mapping[str, str] | None = None) -> list[PeerSettings]:
+    """Other servers' agents, with their keys and credentials. ``env`` is the process's unless given. Raises
+    ``ConfigurationError`` for a variable that is not set, and for a file that holds no keys."""
+    return [_peer(settings, name, table, os.environ if env is None else env) for name, table in settings.peers.items()]
+
+
+def _peer(settings: Settings, name: str, table: PeerTable, env: Mapping[str, str]) -> PeerSettings:
+    where = f"{shown(settings.file)}: [peers] {name}" if settings.file else f"[peers] {name}"
+    headers: dict[str, str] = {}
+    if table.credential:
+        credential = env.get(table.credential, "").strip()
+        if not credential:
+            raise ConfigurationError(f"{where} credential: the environment variable {table.credential} is not set.")
+        headers[table.header] = f"{table.scheme} {credential}".strip()
+    at_url = table.keys.startswith(("https://", "http://"))
+    return PeerSettings(
+        name=name,
+        url=table.url,
+        keys=_keys(where, (settings.base / Path(table.keys).expanduser()).absolute())
+        if table.keys and not at_url
+        else (),
+        keys_url=table.keys if at_url else "",
+        headers=headers,
+        binding=table.binding,
+    )
+
+
+def _keys(where: str, path: Path) -> list[Mapping[str, Json]]:
+    """The public keys in a file: a JSON Web Key Set, or one key."""
+    try:
+        told: Any = json.loads(path.read_text(encoding="utf-8"))
+        keys: list[Mapping[str, Json]] = [key for key in told.get("keys", [told]) if "kty" in key]
+    except OSError as error:
+        raise ConfigurationError(f"{where} keys: {path} cannot be read: {error.strerror or error}.") from None
+    except (ValueError, AttributeError, TypeError):
+        keys = []
+    if not keys:
+        raise ConfigurationError(f"{where} keys: {path} holds no JSON Web Key Set.")
+    return keys
 
 
 def agent_protocol_settings(settings: Settings) -> AgentProtocolSettings:

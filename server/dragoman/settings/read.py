@@ -18,7 +18,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ValidationError
 
 from dragoman.agents.errors import ConfigurationError
-from dragoman.settings.tables import AgentTable, Settings, shown
+from dragoman.settings.tables import AgentTable, PeerTable, Settings, shown
 
 __all__ = ["FILE_NAME", "Flags", "find", "load", "user_folder"]
 
@@ -185,7 +185,7 @@ def _unknown(where: str, name: str, table: str | None = None) -> str:
     tables = {key: field for key, field in Settings.model_fields.items() if not field.exclude}
     known = list(tables)
     if table is not None:
-        model = AgentTable if table == "agents" else tables[table].annotation
+        model = {"agents": AgentTable, "peers": PeerTable}.get(table) or tables[table].annotation
         fields = cast(type[BaseModel], model).model_fields
         known = [field.alias or key for key, field in fields.items()]
     near = difflib.get_close_matches(name.lower(), known, n=1)

@@ -12,15 +12,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, fiel
 
 from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.loader import AgentSource
+from dragoman.auth.egress import DEFAULT_PORTS, Egress, parse_allowed
 from dragoman.engine.request import EngineSettings
 
 __all__ = [
     "A2aTable",
     "AgentTable",
     "AuthTable",
+    "EgressTable",
     "EngineTable",
     "LogTable",
     "McpTable",
+    "PeerTable",
     "ServerTable",
     "Settings",
     "StorageTable",
@@ -157,6 +160,48 @@ class A2aTable(_Table):
     grpc_private_key: str = ""
 
 
+class EgressTable(_Table):
+    """``[egress]``: see ``Egress``. Where this server may call, beside the public Internet: ``allow`` are addresses,
+    networks, names and ``*.domains``; ``ports`` are those of all others, empty for any."""
+
+    allow: Names = ()
+    ports: tuple[Annotated[int, Strict(), Field(ge=1, le=65535)], ...] = DEFAULT_PORTS
+
+    @field_validator("allow")
+    @classmethod
+    def _are_places(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parse_allowed(value)
+        return value
+
+    def to_egress(self) -> Egress:
+        """As it is asked."""
+        return Egress(self.allow, self.ports)
+
+
+class PeerTable(_Table):
+    """One of ``[peers]``: another server's agent, or all that is under ``url``.
+
+    ``keys`` are what its card must be signed with: a file with a JSON Web Key Set, relative to the settings file, or an
+    https address of one. ``credential`` is the environment variable that holds its credential, which is sent as
+    ``header``: ``scheme`` and the credential. ``binding`` is the only one to use, where that is not left to the card.
+    """
+
+    url: str
+    keys: str = ""
+    credential: str = ""
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] = "Authorization"
+    scheme: str = "Bearer"
+    binding: Literal["JSONRPC", "HTTP+JSON", "GRPC"] | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.fragment:
+            raise ValueError("must be the address of an agent or its card, as https://agents.example/a2a/refunds")
+        return value
+
+
 class LogTable(_Table):
     """``[log]``"""
 
@@ -224,6 +269,8 @@ class Settings(_Table):
     auth: AuthTable = AuthTable()
     mcp: McpTable = McpTable()
     a2a: A2aTable = A2aTable()
+    egress: EgressTable = EgressTable()
+    peers: dict[str, PeerTable] = {}
     log: LogTable = LogTable()
     agents: tuple[AgentTable, ...] = ()
     file: Annotated[Path | None, Field(exclude=True)] = None

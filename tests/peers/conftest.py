@@ -1,0 +1,160 @@
+"""Servers in processes of their own, which tests kill and start again at the same address."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from dragoman.memory.codec import loads
+
+__all__ = ["Pair", "Server", "until"]
+
+HERE = Path(__file__).parent
+
+
+def free_port() -> int:
+    """A port of the loopback that was free a moment ago."""
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port: int = s.getsockname()[1]
+        return port
+
+
+async def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
+    """Wait for something that another process does, and tells nobody of."""
+    async with asyncio.timeout(seconds):
+        while not holds():  # noqa: ASYNC110 - another process brings it about
+            await asyncio.sleep(0.01)
+
+
+class Server:
+    """``dragoman serve`` over one file and one port."""
+
+    def __init__(self, folder: Path, agents: str, **environment: str) -> None:
+        self.database = folder / f"{agents}.db"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._agents = HERE / f"{agents}.py"
+        self._log = folder / f"{agents}.log"
+        self.environment = {
+            **os.environ,
+            "DRAGOMAN_EGRESS__ALLOW": "127.0.0.1",
+            "EFFECTS": str(folder / "effects.txt"),
+            **environment,
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    async def start(self) -> None:
+        """Start, and wait until it answers."""
+        command = [sys.executable, "-m", "dragoman.cli", "serve", str(self._agents)]
+        command += ["--port", str(self.port), "--storage", str(self.database)]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
+        async with asyncio.timeout(30), httpx.AsyncClient() as client:
+            while True:
+                assert self._process.poll() is None, self.log
+                try:
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        """``kill -9``, by pid."""
+        if self._process is not None:
+            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+            self._process = None
+
+    @property
+    def log(self) -> str:
+        """What it said, for who looks for a fault."""
+        return self._log.read_text()[-3000:] if self._log.exists() else ""
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What its ledger holds."""
+        with closing(sqlite3.connect(self.database)) as database:
+            return database.execute(query).fetchall()
+
+    def events(self, kind: str) -> list[Any]:
+        """The data of all events of a kind, in order."""
+        quoted = kind.replace("'", "")
+        return [
+            loads(d) for (d,) in self.rows(f"SELECT data FROM events WHERE type = '{quoted}' ORDER BY thread_id, seq")
+        ]
+
+    async def begin(self, agent: str, input: Any) -> str:
+        """Open a run over Agent Protocol: its id."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            answer = await client.post("/runs", json={"agent_id": agent, "input": input})
+            assert answer.status_code == 200, answer.text
+            id: str = answer.json()["run_id"]
+            return id
+
+    async def ended(self, run_id: str, seconds: float = 60.0) -> Any:
+        """What a run gave, once it has ended; its status where it did not succeed."""
+        async with asyncio.timeout(seconds), httpx.AsyncClient(base_url=self.url, timeout=seconds) as client:
+            answer = await client.get(f"/runs/{run_id}/wait")
+            assert answer.status_code == 200, answer.text
+            told = answer.json()
+            if told["run"]["status"] != "success":
+                return told["run"]["status"]
+            return json.loads(told["messages"][-1]["content"])
+
+
+class Pair:
+    """Two servers whose agents call each other."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.desk = Server(folder, "desk_agents")
+        self.books = Server(folder, "books_agents", PEER_URL=self.desk.url)
+        self.desk.environment["PEER_URL"] = self.books.url
+
+    @property
+    def effects(self) -> Counter[str]:
+        """How often each side effect happened."""
+        file = self.folder / "effects.txt"
+        return Counter(file.read_text().splitlines()) if file.exists() else Counter()
+
+    def open_gate(self) -> None:
+        """Let the books enter."""
+        (self.folder / "gate").touch()
+
+    @property
+    def at_gate(self) -> bool:
+        """Whether the books wait at the gate."""
+        return (self.folder / "waiting").exists()
+
+    @asynccontextmanager
+    async def up(self) -> AsyncGenerator[None]:
+        """Both servers, while the context is open."""
+        try:
+            await asyncio.gather(self.desk.start(), self.books.start())
+            yield
+        except BaseException:
+            print(self.desk.log, self.books.log, sep="\n----\n")
+            raise
+        finally:
+            self.desk.kill()
+            self.books.kill()
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> Pair:
+    """Two servers, not yet started."""
+    return Pair(tmp_path)
