@@ -46,11 +46,17 @@ def _pin_to_first_core() -> None:
 
 
 @contextlib.contextmanager
-def server(command: Sequence[str], port: int, path: str = "/ok", pin: bool = True) -> Generator[psutil.Process]:
-    """A server on one core, once it answers; it is ended by its pid."""
+def server(
+    command: Sequence[str], port: int, path: str = "/ok", pin: bool = True, quiet: bool = False
+) -> Generator[psutil.Process]:
+    """A server on one core, once it answers; it is ended by its pid. ``quiet`` drops what it says of itself."""
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=_pin_to_first_core if pin else None
+        command,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL if quiet else None,
+        preexec_fn=_pin_to_first_core if pin else None,
     )
     try:
         wait_for(port, path, process)

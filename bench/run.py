@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import a2a_peers
 import faces
+import langgraph_dev
 import ledger
 import mcp_list
 import mcp_peers
@@ -74,6 +75,12 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("… of the SDK's server in memory", "a2a_peers.sdk_event_us", "", "µs"),
     ("memory of a waiting A2A task", "a2a_peers.waiting_bytes", "a2a_peers.waiting_limit_bytes", "B"),
     ("… in the SDK's server", "a2a_peers.sdk_waiting_bytes", "", "B"),
+    ("LangGraph SDK: thread and runs/wait, p50 at c=1", "langgraph_dev.ours.wait_p50_ms_c1", "", "ms"),
+    ("LangGraph SDK: first event of a stream, p50 at c=1", "langgraph_dev.ours.first_event_p50_ms_c1", "", "ms"),
+    ("LangGraph SDK: threads with a run, at c=16", "langgraph_dev.ours.runs_per_second_c16", "", "/s"),
+    ("… times faster than langgraph dev at c=1 (aimed at: 100)", "langgraph_dev.times_faster_c1", "", "×"),
+    ("… its first event, times", "langgraph_dev.first_event_times_faster", "", "×"),
+    ("… times its runs at c=16 (aimed at: 50)", "langgraph_dev.times_the_runs_c16", "", "×"),
     ("tools/list of 1,000 tools, first page, CPU", "mcp_list.first_page_ms", "mcp_list.limit_ms", "ms"),
     ("… after a change of the list", "mcp_list.after_a_change_ms", "mcp_list.limit_ms", "ms"),
     ("… kept", "mcp_list.kept_ms", "", "ms"),
@@ -128,7 +135,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a short form")
     parser.add_argument(
         "--only",
-        choices=["faces", "mcp_peers", "a2a_peers", "mcp_list", "ledger", "streaming", "start", "parked", "recovery"],
+        choices=[
+            "faces",
+            "mcp_peers",
+            "a2a_peers",
+            "langgraph_dev",
+            "mcp_list",
+            "ledger",
+            "streaming",
+            "start",
+            "parked",
+            "recovery",
+        ],
         action="append",
     )
     parser.add_argument("--json", type=Path, default=Path("bench/results.json"))
@@ -141,6 +159,7 @@ def main() -> None:
         "a2a_peers": lambda: a2a_peers.measure(
             2.0 if quick else 5.0, 1 if quick else 3, 5_000, 2_000 if quick else 10_000
         ),
+        "langgraph_dev": lambda: langgraph_dev.measure(2.0 if quick else 10.0),
         "mcp_list": lambda: mcp_list.measure(5 if quick else 25),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
