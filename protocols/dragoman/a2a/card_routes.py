@@ -22,9 +22,11 @@ __all__ = ["card_routes"]
 
 
 def card_routes(agents: Mapping[str, Agent], settings: A2aSettings, default: str | None) -> list[BaseRoute]:
-    """The card of each agent under its path, that of the default agent at the host root, and the key set."""
+    """The card of each agent under its path and at its very address, that of the default agent at the host root, and
+    the key set."""
     cards = _CardEndpoint(agents, settings, default)
-    paths = (f"{settings.prefix}/{{agent}}{CARD_PATH}", CARD_PATH)
+    agent = f"{settings.prefix}/{{agent}}"
+    paths = (f"{agent}{CARD_PATH}", CARD_PATH, agent)
     routes: list[BaseRoute] = [Route(path, cards, methods=["GET"]) for path in paths]
     if settings.signing_key is not None:
         keys = _KeySetEndpoint(CardSigner(settings.signing_key), settings.card_ttl)

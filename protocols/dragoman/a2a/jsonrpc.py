@@ -37,6 +37,7 @@ __all__ = [
     "Id",
     "Refused",
     "check_content_type",
+    "check_id",
     "error_bytes",
     "fault_for",
     "parse",
@@ -127,12 +128,16 @@ def _call(body: dict[str, Any]) -> Call:
     method = body.get("method")
     if not isinstance(method, str) or not method:
         raise Refused(Fault(INVALID_REQUEST, 'Invalid request: "method" must be a string.'), id)
-    if "id" not in body:
-        raise Refused(Fault(INVALID_REQUEST, 'Invalid request: "id" is missing, and A2A has no notifications.'))
     params = body.get("params")
     if params is not None and not isinstance(params, dict):
         raise Refused(invalid("params", "must be an object"), id)
     return Call(id, method, cast("dict[str, Any]", params or {}), body)
+
+
+def check_id(call: Call) -> None:
+    """Raise ``Refused`` for a call without an id. What else is wrong with one is told before."""
+    if "id" not in call.body:
+        raise Refused(Fault(INVALID_REQUEST, 'Invalid request: "id" is missing, and A2A has no notifications.'))
 
 
 def check_content_type(headers: Headers) -> None:

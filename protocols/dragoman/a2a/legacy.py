@@ -5,8 +5,9 @@ Imported when the first 0.3 client calls: it brings the SDK along. Nothing of 1.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, cast
 
+from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
@@ -16,7 +17,8 @@ from a2a.server.context import ServerCallContext
 from a2a.types import a2a_pb2 as pb
 from a2a.utils.errors import ExtendedAgentCardNotConfiguredError, UnsupportedOperationError
 from dragoman.a2a.handler import PRINCIPAL, ServiceHandler
-from dragoman.a2a.jsonrpc import Call
+from dragoman.a2a.jsonrpc import Call, check_id
+from dragoman.a2a.legacy_check import check_request
 from dragoman.a2a.service import TaskService
 
 __all__ = ["CallerInContext", "LegacyBinding", "LegacyHandler", "without_version"]
@@ -36,7 +38,9 @@ class LegacyBinding:
         """Answer a call whose method is one of 0.3."""
         adapter = self._adapters.get(agent)
         if adapter is None:
-            adapter = self._adapters[agent] = JSONRPC03Adapter(LegacyHandler(service), CallerInContext())
+            adapter = self._adapters[agent] = JSONRPC03Adapter(LegacyHandler(service.legacy()), CallerInContext())
+        check_request(cast("type[BaseModel]", adapter.METHOD_TO_MODEL[call.method]), call.body)
+        check_id(call)
         request = Request(without_version(scope), receive)
         id = call.id if isinstance(call.id, (str, int)) else None
         answer = adapter.handle_request  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]

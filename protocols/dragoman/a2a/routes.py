@@ -92,6 +92,7 @@ class _CallEndpoint:
             principal: Principal = scope[PRINCIPAL]
             check_tenant(call.params, principal, agent)
             service = service.asked(asked_by(scope["headers"]))
+            jsonrpc.check_id(call)
             if (stream := jsonrpc.STREAMS.get(call.method)) is not None:
                 updates = await stream(service, principal, call.params)
                 await self._stream(call, updates, receive, send)

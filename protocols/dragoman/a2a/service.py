@@ -176,7 +176,7 @@ class TaskService:
             message=sending.message,
             thread_id=thread_id or sending.context_id or None,
             policy=policy,
-            idempotency_key=key,
+            idempotency_key=key if self._settings.idempotent else None,
             metadata=sending.metadata,
             wait=not sending.return_immediately,
         )
@@ -187,7 +187,11 @@ class TaskService:
         except RunNotFound:
             view = None
         if view is None or view.run.agent != self._agent:
-            raise Fault(TASK_NOT_FOUND, f"There is no task {task_id[:80]!r} of this agent.", {"taskId": task_id[:80]})
+            raise Fault(
+                TASK_NOT_FOUND,
+                f"There is no task {task_id[:80]!r} of this agent (not found).",
+                {"taskId": task_id[:80]},
+            )
         return view
 
     async def _continue(self, principal: Principal, sending: Sending) -> Run:

@@ -29,16 +29,17 @@ class A2aSettings:
     ``default_agent`` is the one whose card stands at the host root; None is the first. ``provider`` is the organization
     that cards name, ``provider_url`` its site; ``documentation_url`` and ``icon_url`` go into every card, ``{agent}``
     in them becoming its agent's name. Cards are signed with the key in the file ``signing_key``, which is made on first
-    use; None signs none. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any
-    one of which lets a caller in; empty says that no credentials are asked for. ``extensions`` are AgentExtension
-    objects by their URIs (A2A 4.4.4); requests must name those that say ``required``. ``blocking_wait`` is how long a
-    blocking SendMessage waits before it answers with the task as it is, ``long_poll`` how long GetTask waits for a
-    newer generation. ``busy`` is what becomes of a message to a task at work: a refusal, or a task of its own on the
-    same context by that policy (``dragoman.memory.model.ThreadPolicy``). Files over ``inline_limit`` bytes go out as
-    links below ``file_url``, sealed with ``file_key`` and good for ``file_ttl``; without an address and a key they go
-    inline. ``keepalive`` is the longest silence of a stream, ``send_timeout`` how long a client may leave a stream
-    unread. ``card_ttl`` is how long cards may be cached. ``grpc_port`` is where gRPC is served, None not at all;
-    ``grpc_url`` is the ``host:port`` that others reach it by, where that is not the host of the cards. With
+    use; None signs none. ``security_schemes`` are SecurityScheme objects by name (A2A 4.5.1), any one of which lets a
+    caller in; empty says that no credentials are asked for. ``extensions`` are AgentExtension objects by their URIs
+    (A2A 4.4.4); requests must name those that say ``required``. ``blocking_wait`` is how long a blocking SendMessage
+    waits before it answers with the task as it is, ``long_poll`` how long GetTask waits for a newer generation.
+    ``busy`` is what becomes of a message to a task at work: a refusal, or a task of its own on the same context by that
+    policy (``dragoman.memory.model.ThreadPolicy``). ``idempotent`` lets a message that is sent again meet its first
+    task; without it each opens one of its own, for clients that give two messages one id. Files over ``inline_limit``
+    bytes go out as links below ``file_url``, sealed with ``file_key`` and good for ``file_ttl``; without an address and
+    a key they go inline. ``keepalive`` is the longest silence of a stream, ``send_timeout`` how long a client may leave
+    a stream unread. ``card_ttl`` is how long cards may be cached. ``grpc_port`` is where gRPC is served, None not at
+    all; ``grpc_url`` is the ``host:port`` that others reach it by, where that is not the host of the cards. With
     ``grpc_certificate`` and ``grpc_private_key`` (PEM files) it speaks TLS.
     """
 
@@ -53,6 +54,7 @@ class A2aSettings:
     security_schemes: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     extensions: Mapping[str, Mapping[str, Json]] = field(default_factory=dict[str, Mapping[str, Json]])
     busy: Busy = "reject"
+    idempotent: bool = True
     blocking_wait: float = 3600.0
     long_poll: float = 30.0
     inline_limit: int = 262_144

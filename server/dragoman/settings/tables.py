@@ -150,6 +150,7 @@ class A2aTable(_Table):
     signing_key: str = ""
     extensions: dict[str, dict[str, Any]] = {}
     busy: Literal["reject", "enqueue", "interrupt", "rollback"] = "reject"
+    idempotent: bool = True
     blocking_wait: Seconds = 3600.0
     long_poll: Annotated[Seconds, Field(le=300)] = 30.0
     inline_limit: Annotated[int, Strict(), Field(ge=0)] = 262_144

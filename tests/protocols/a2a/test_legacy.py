@@ -101,7 +101,7 @@ ERRORS: list[tuple[str, Any, int, str]] = [
     ("tasks/cancel", {"id": "r0"}, -32001, "no task 'r0'"),
     ("message/send", message(words("hi"), taskId="r0"), -32001, "no task 'r0'"),
     ("message/send", message({"kind": "data", "data": {"order": "o1"}}), -32602, "amount: Field required"),
-    ("tasks/pushNotificationConfig/list", {"id": "r0"}, -32003, "push notifications"),
+    ("tasks/pushNotificationConfig/list", {"id": "r0"}, -32001, "no task 'r0'"),
     ("agent/getAuthenticatedExtendedCard", None, -32007, "extended card"),
 ]
 
@@ -120,3 +120,32 @@ async def test_another_tenants_task_is_not_found(open_house: Open) -> None:
         task = (await call(house, "echo", "message/send", message(words("hi"))))["result"]
         told = await call(house, "echo", "tasks/get", {"id": task["id"]}, **{"x-caller": "umbrella/eve"})
         assert told["error"]["code"] == -32001
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({}, "message"),
+        ({"message": {"kind": "message", "role": "user", "parts": []}}, "message.messageId"),
+        ({"message": {"kind": "message", "messageId": "m", "role": "user", "parts": "x"}}, "message.parts"),
+        (message({"type": "unsupported", "text": "x"}), "message.parts[0].kind"),
+        (message(words("x"), {"kind": "file", "file": {"bytes": "no base64", "name": "f"}}), "parts[1].file.bytes"),
+    ],
+)
+async def test_params_that_do_not_fit_are_told_by_field(open_house: Open, params: Any, field: str) -> None:
+    async with open_house(echo) as house:
+        for method in ("message/send", "message/stream"):
+            error = (await call(house, "echo", method, params))["error"]
+            assert error["code"] == -32602
+            assert field in error["data"][1]["fieldViolations"][0]["field"]
+        assert await house.runs() == 0
+
+
+async def test_what_is_wrong_with_a_call_is_told_before_the_lack_of_an_id(open_house: Open) -> None:
+    async with open_house(echo) as house:
+        for method, code in (("message/other", -32601), ("message/send", -32602), ("tasks/get", -32602)):
+            answer = await house.http.post("/a2a/echo", json={"jsonrpc": "2.0", "method": method, "params": {}})
+            assert (answer.json()["id"], answer.json()["error"]["code"]) == (None, code)
+        body = {"jsonrpc": "2.0", "method": "message/send", "params": message(words("hi"))}
+        assert (await house.http.post("/a2a/echo", json=body)).json()["error"]["code"] == -32600
+        assert await house.runs() == 0

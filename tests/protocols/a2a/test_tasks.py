@@ -207,7 +207,7 @@ async def test_a_task_that_is_not_ones_own_is_not_found(open_house: Open, method
             *((e, task["id"]) for e in (others, elsewhere)),
         ):
             assert error["code"] == -32001
-            assert error["message"] == f"There is no task '{named}' of this agent."
+            assert error["message"] == f"There is no task '{named}' of this agent (not found)."
             assert error["data"][0]["reason"] == "TASK_NOT_FOUND"
         assert state(await house.result("refunds", "GetTask", {"id": task["id"]})) == "INPUT_REQUIRED"
         assert await house.runs() == 1
