@@ -26,7 +26,9 @@ def check_request(model: type[BaseModel], body: Mapping[str, Any]) -> None:
     try:
         model.model_validate(body)
     except ValidationError as error:
-        found = [(_path(e["loc"]), e["msg"]) for e in error.errors(include_url=False, include_input=False)]
+        problems = error.errors(include_url=False, include_input=False)
+        # The lack of an id is a matter of JSON-RPC.
+        found = [(_path(e["loc"]), e["msg"]) for e in problems if e["loc"] != ("id",)]
     else:
         found = list(_parts(body))
     if found:
@@ -36,9 +38,9 @@ def check_request(model: type[BaseModel], body: Mapping[str, Any]) -> None:
 
 def _parts(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What the models let pass: parts that do not say their kind, and bytes that are none."""
-    params: dict[str, Any] = body.get("params") or {}
-    parts: list[dict[str, Any]] = (params.get("message") or {}).get("parts") or []
-    for number, part in enumerate(parts):
+    params: Any = body.get("params")
+    message: Any = params.get("message") if params else None
+    for number, part in enumerate(message["parts"] if message else ()):
         where = f"message.parts[{number}]"
         if part.get("kind") not in _KINDS:
             yield f"{where}.kind", f"must be {', '.join(_KINDS[:-1])} or {_KINDS[-1]}"
