@@ -60,8 +60,11 @@ class DurableCalls:
         self._patience = patience
         self._shapes = shapes
 
-    async def call(self, call: Call, agent: Agent, arguments: dict[str, Json]) -> Mapping[str, Json]:
-        """Call an agent. Raises ``ProtocolError`` and domain errors."""
+    async def call(
+        self, call: Call, agent: Agent, arguments: dict[str, Json], check: Callable[[dict[str, Json]], None]
+    ) -> Mapping[str, Json]:
+        """Call an agent; ``check`` holds the arguments of a new run against what clients are told. Raises
+        ``ProtocolError`` and domain errors."""
         required = agent.task_support == "required"
         if required and call.modern and not call.tasks:
             why = f"{agent.name} is answered with a task alone; it needs the client capability {TASKS}."
@@ -71,6 +74,7 @@ class DurableCalls:
         resumed = mrtr.resumed_run(call, self._sealer)
         if resumed is not None:
             return await self._retried(call, agent, resumed, responses)
+        check(arguments)
         request = RunRequest(
             agent=agent.name,
             input=arguments,

@@ -12,10 +12,12 @@ from typing import Any, TypeAlias
 
 from dragoman.agents.agent import Agent
 from dragoman.agents.catalog import Catalog, Change
+from dragoman.agents.schemas import SchemaCheck
 from dragoman.agents.tool import Tool
 from dragoman.engine import Engine
 from dragoman.mcp.project import Shape, shape_of
 from dragoman.mcp.settings import McpSettings
+from dragoman.memory.model import Json
 
 __all__ = ["Offer", "Offers"]
 
@@ -25,11 +27,15 @@ _log = logging.getLogger("dragoman.mcp")
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A tool, and how its output is told. A call of an agent, or of a tool that takes a Context, is a run."""
+    """A tool, and how its output is told. A call of an agent, or of a tool that takes a Context, is a run.
+
+    ``told`` is the schema of its input that clients are told, where pydantic takes more than that says.
+    """
 
     name: str
     what: Offered
     shape: Shape
+    told: SchemaCheck | None = None
 
     @property
     def plain(self) -> Tool[..., Any] | None:
@@ -40,6 +46,14 @@ class Offer:
     def durable(self) -> Agent | None:
         """The agent, where its call is a run."""
         return self.what if isinstance(self.what, Agent) else None
+
+    def check(self, arguments: Mapping[str, Json]) -> None:
+        """Hold arguments against the schema that clients are told: "20" is no number. Raises ``InputInvalid``."""
+        if self.told is None or self.told.fits(arguments):
+            return
+        what = f"input for {self.name}"
+        self.what.signature.validate(arguments, what)  # names the fields that are wrong for it, too
+        self.told.check(arguments, f"Invalid {what}")
 
 
 class Offers:
@@ -108,4 +122,5 @@ class Offers:
 
 def _offer(what: Offered) -> Offer:
     signature = what.signature
-    return Offer(what.name, what, shape_of(signature.output_schema, signature, handle=isinstance(what, Agent)))
+    shape = shape_of(signature.output_schema, signature, handle=isinstance(what, Agent))
+    return Offer(what.name, what, shape, SchemaCheck(signature.input_schema) if signature.check is None else None)

@@ -52,6 +52,7 @@ class PlainTools:
     ) -> tuple[str, Mapping[str, Json]]:
         signature = tool.signature
         try:
+            offer.check(arguments)
             given = signature.arguments(signature.validate(arguments, f"input for {tool.name}"))
         except InputInvalid as error:
             return "invalid", project.error_result(error.message)

@@ -89,4 +89,4 @@ class Tools:
         if offer.plain is not None:
             return await self._plain.call(call, offer, offer.plain, arguments)
         assert offer.durable is not None
-        return await self._durable.call(call, offer.durable, arguments)
+        return await self._durable.call(call, offer.durable, arguments, offer.check)

@@ -24,6 +24,11 @@ class SchemaCheck:
         self._schema = schema
         self._validator: Any = None
 
+    def fits(self, value: Json) -> bool:
+        """Whether the value fits. Raises ``ValueError`` as ``check`` does."""
+        fits: bool = self._ready().is_valid(value)
+        return fits
+
     def check(self, value: Json, what: str) -> None:
         """Raise ``InputInvalid`` naming each place where the value does not fit; ``what`` says what the value is.
 

@@ -1,0 +1,92 @@
+"""What tools are given: held against the schema that clients are told, and against nothing that lies elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import pytest
+from pydantic import BaseModel
+
+from dragoman.agents import Catalog, Context, agent, tool
+from dragoman.memory.model import Principal
+
+pytestmark = pytest.mark.anyio
+
+
+class Client(Protocol):
+    engine: Any
+
+    async def call(self, name: str, arguments: Any = None, **how: Any) -> dict[str, Any]: ...
+    async def modern(self, method: str, params: Any = None, **how: Any) -> dict[str, Any]: ...
+
+
+class Start(Protocol):
+    def __call__(self, *agents: Any, **settings: Any) -> Any: ...
+
+
+class Line(BaseModel):
+    sku: str
+    number: int = 1
+
+
+@tool(expose=True)
+async def price(lines: list[Line], discount: float = 0.0, express: bool = False) -> float:
+    return sum(line.number for line in lines) * (1 - discount)
+
+
+@agent(description="Order it")
+async def order(ctx: Context, lines: list[Line], discount: float | None = None) -> int:
+    return sum(line.number for line in lines)
+
+
+@tool(expose=True, input_schema={"type": "object", "properties": {"at": {"$ref": "https://schemas.example/at.json"}}})
+async def elsewhere(given: Mapping[str, Any]) -> str:
+    return "done"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"lines": [{"sku": "a", "number": "2"}]}, "lines.0.number"),
+        ({"lines": [{"sku": "a"}], "discount": "0.5"}, "discount"),
+        ({"lines": [{"sku": "a"}], "discount": True}, "discount"),
+        ({"lines": [{"number": 1}]}, "lines.0.sku"),
+        ({"lines": "a"}, "lines"),
+    ],
+)
+@pytest.mark.parametrize("name", ["price", "order"])
+async def test_what_is_not_of_the_type_that_is_told_is_an_error_that_names_the_field(
+    in_process: Start, name: str, arguments: dict[str, Any], named: str
+) -> None:
+    client: Client
+    async with in_process(order, catalog=Catalog(price)) as client:
+        result = await client.call(name, arguments)
+        runs = (await client.engine.list_runs(Principal("acme", "ada"))).items
+    assert result["isError"] is True
+    assert f"{named}:" in result["content"][0]["text"]
+    assert runs == ()
+
+
+@pytest.mark.parametrize("name", ["price", "order"])
+async def test_what_fits_is_taken(in_process: Start, name: str) -> None:
+    client: Client
+    async with in_process(order, catalog=Catalog(price)) as client:
+        result = await client.call(name, {"lines": [{"sku": "a", "number": 2.0}, {"sku": "b"}]})
+    assert result["structuredContent"] == {"result": 3}
+
+
+async def test_what_does_not_fit_is_told_without_the_value(in_process: Start) -> None:
+    client: Client
+    async with in_process(order) as client:
+        result = await client.call("order", {"lines": [{"sku": "a", "number": "4111111111111111"}]})
+    assert "4111" not in json.dumps(result)
+
+
+async def test_a_schema_that_lies_elsewhere_is_not_fetched(in_process: Start) -> None:
+    client: Client
+    async with in_process(catalog=Catalog(elsewhere)) as client:
+        answer = await client.modern("tools/call", {"name": "elsewhere", "arguments": {"at": 1}})
+    assert answer["error"]["code"] == -32603
+    assert "schemas.example" not in json.dumps(answer)
