@@ -22,7 +22,7 @@ test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
 	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
 
 interop: $(STAMP) ## Clients as they come, against a server (needs pip, npm and their registries once)
-	$(BIN)/python tests/interop/environments.py
+	$(BIN)/python -m tests.interop.environments
 	$(BIN)/pytest -m interop $(PYTEST_ARGS)
 
 conformance-mcp: $(STAMP) ## The official MCP conformance suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS)
