@@ -41,6 +41,14 @@ async def until(holds: Callable[[], object], seconds: float = 30.0) -> None:
             await asyncio.sleep(0.01)
 
 
+def _call(method: str, params: Any) -> dict[str, Any]:
+    return {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+
+
+_A2A = {"A2A-Version": "1.0"}
+_MCP = {"MCP-Protocol-Version": "2025-11-25", "Accept": "application/json, text/event-stream"}
+
+
 class Server:
     """``dragoman serve`` over one file and one port."""
 
@@ -97,6 +105,17 @@ class Server:
             loads(d) for (d,) in self.rows(f"SELECT data FROM events WHERE type = '{quoted}' ORDER BY thread_id, seq")
         ]
 
+    def journal(self, status: str) -> list[Any]:
+        """What the steps of this status hold."""
+        quoted = status.replace("'", "")
+        return [loads(r) for (r,) in self.rows(f"SELECT result FROM steps WHERE status = '{quoted}'") if r]
+
+    async def cancel(self, run_id: str) -> None:
+        """Cancel a run over Agent Protocol."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            answer = await client.post(f"/runs/{run_id}/cancel")
+            assert answer.status_code < 300, answer.text
+
     async def begin(self, agent: str, input: Any) -> str:
         """Open a run over Agent Protocol: its id."""
         async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
@@ -104,6 +123,32 @@ class Server:
             assert answer.status_code == 200, answer.text
             id: str = answer.json()["run_id"]
             return id
+
+    async def answer(self, face: str, agent: str, run_id: str, key: str, answer: Any) -> None:
+        """Answer an open question over one of the faces."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            if face == "Agent Protocol":
+                told = await client.post(f"/runs/{run_id}/resume", json={"answers": {key: answer}})
+                assert told.status_code == 200, told.text
+            elif face == "A2A":
+                parts = [{"data": {key: answer}}]
+                message = {"messageId": f"a-{run_id}", "role": "ROLE_USER", "taskId": run_id, "parts": parts}
+                told = await client.post(f"/a2a/{agent}", json=_call("SendMessage", {"message": message}), headers=_A2A)
+                assert "result" in told.json(), told.text
+            else:
+                arguments = {"run_id": run_id, "question": key, "answer": answer}
+                params = {"name": "run_answer", "arguments": arguments}
+                told = await client.post("/mcp", json=_call("tools/call", params), headers=_MCP)
+                assert not told.json()["result"].get("isError"), told.text
+
+    async def asked(self, run_id: str) -> dict[str, Any]:
+        """The one question that a run asks, once it waits."""
+        async with httpx.AsyncClient(base_url=self.url, timeout=30) as client:
+            told = (await client.get(f"/runs/{run_id}/wait")).json()
+            assert told["run"]["status"] == "interrupted", told
+            (question,) = told["run"]["interrupts"]
+            found: dict[str, Any] = question
+            return found
 
     async def ended(self, run_id: str, seconds: float = 60.0) -> Any:
         """What a run gave, once it has ended; its status where it did not succeed."""
