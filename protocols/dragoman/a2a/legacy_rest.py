@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.routing import Match, Route
 from starlette.types import Message, Receive, Scope, Send
 
+import a2a.server.routes.common  # noqa: F401  # before the adapter: see legacy
 from a2a.compat.v0_3.rest_adapter import REST03Adapter
 from dragoman.a2a.errors import METHOD_NOT_FOUND, Fault
 from dragoman.a2a.legacy import CallerInContext, LegacyHandler, without_version
