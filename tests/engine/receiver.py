@@ -69,8 +69,8 @@ class Receiver:
         try:
             while await self._one(reader, writer, connection):
                 pass
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the last is ours: ``close``
         finally:
             self._serving.discard(task)
             writer.close()

@@ -52,7 +52,7 @@ def agent_card(agent: Agent, base_url: str, settings: A2aSettings) -> AgentCard:
         "supportedInterfaces": interfaces(agent, url, base_url, settings),
         "capabilities": {
             "streaming": True,
-            "pushNotifications": False,
+            "pushNotifications": True,
             "extendedAgentCard": extended,
             "extensions": _extensions(settings),
         },

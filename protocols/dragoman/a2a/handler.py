@@ -82,26 +82,28 @@ class ServiceHandler(RequestHandler):
         self, params: pb.TaskPushNotificationConfig, context: ServerCallContext
     ) -> pb.TaskPushNotificationConfig:
         """CreateTaskPushNotificationConfig."""
-        return ParseDict(await _call(self._service.push_config, params, context), pb.TaskPushNotificationConfig())
+        told = await _call(self._service.create_push_config, params, context)
+        return ParseDict(told, pb.TaskPushNotificationConfig())
 
     async def on_get_task_push_notification_config(
         self, params: pb.GetTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> pb.TaskPushNotificationConfig:
         """GetTaskPushNotificationConfig."""
-        return ParseDict(await _call(self._service.push_config, params, context), pb.TaskPushNotificationConfig())
+        told = await _call(self._service.get_push_config, params, context)
+        return ParseDict(told, pb.TaskPushNotificationConfig())
 
     async def on_list_task_push_notification_configs(
         self, params: pb.ListTaskPushNotificationConfigsRequest, context: ServerCallContext
     ) -> pb.ListTaskPushNotificationConfigsResponse:
         """ListTaskPushNotificationConfigs."""
-        told = await _call(self._service.push_config, params, context)
+        told = await _call(self._service.list_push_configs, params, context)
         return ParseDict(told, pb.ListTaskPushNotificationConfigsResponse())
 
     async def on_delete_task_push_notification_config(
         self, params: pb.DeleteTaskPushNotificationConfigRequest, context: ServerCallContext
     ) -> None:
         """DeleteTaskPushNotificationConfig."""
-        await _call(self._service.push_config, params, context)
+        await _call(self._service.delete_push_config, params, context)
 
     async def on_get_extended_agent_card(
         self, params: pb.GetExtendedAgentCardRequest, context: ServerCallContext

@@ -59,10 +59,10 @@ METHODS: Final[Mapping[str, Verb]] = {
     "GetTask": TaskService.get,
     "ListTasks": TaskService.list_tasks,
     "CancelTask": TaskService.cancel,
-    "CreateTaskPushNotificationConfig": TaskService.push_config,
-    "GetTaskPushNotificationConfig": TaskService.push_config,
-    "ListTaskPushNotificationConfigs": TaskService.push_config,
-    "DeleteTaskPushNotificationConfig": TaskService.push_config,
+    "CreateTaskPushNotificationConfig": TaskService.create_push_config,
+    "GetTaskPushNotificationConfig": TaskService.get_push_config,
+    "ListTaskPushNotificationConfigs": TaskService.list_push_configs,
+    "DeleteTaskPushNotificationConfig": TaskService.delete_push_config,
     "GetExtendedAgentCard": TaskService.extended_card,
 }
 STREAMS: Final[Mapping[str, Stream]] = {

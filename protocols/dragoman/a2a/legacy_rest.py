@@ -56,7 +56,7 @@ class LegacyRest:
 
 
 def _routes(service: TaskService) -> list[tuple[Route, Endpoint]]:
-    adapter = REST03Adapter(LegacyHandler(service), CallerInContext())
+    adapter = REST03Adapter(LegacyHandler(service.legacy()), CallerInContext())
     known = adapter.routes()
     return [(Route(path, endpoint, methods=[method]), endpoint) for (path, method), endpoint in known.items()]
 

@@ -16,12 +16,16 @@ from datetime import datetime
 from typing import Any, Final, TypeVar, cast
 
 from dragoman.a2a.asked import GENERATION
-from dragoman.a2a.errors import CONTENT_TYPE_NOT_SUPPORTED, PUSH_NOT_SUPPORTED, Fault, invalid
+from dragoman.a2a.errors import CONTENT_TYPE_NOT_SUPPORTED, Fault, invalid
+from dragoman.a2a.push_params import PushConfig, read_config
 from dragoman.engine import UNSET, Unset
 from dragoman.memory.codec import loads
 from dragoman.memory.model import Json
 
-__all__ = ["STATES", "Listing", "Sending", "read_id", "read_listing", "read_sending", "read_task"]
+__all__ = ["PUSH_AT", "STATES", "Listing", "Sending", "read_id", "read_listing", "read_sending", "read_task"]
+
+PUSH_AT: Final = "configuration.taskPushNotificationConfig."
+"""What the names of a push notification config's fields begin with where it comes with a message."""
 
 T = TypeVar("T")
 Object = Mapping[str, Any]
@@ -64,6 +68,7 @@ class Sending:
     history_length: int | None
     return_immediately: bool
     if_generation: int | None = None
+    push: PushConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +116,7 @@ def read_sending(params: Object) -> Sending:
         history_length=history_length,
         return_immediately=return_immediately,
         if_generation=if_generation if if_generation is not None else _in_extension(metadata, "ifGenerationMatch"),
+        push=_push(params),
     )
 
 
@@ -151,14 +157,18 @@ def _configuration(params: Object) -> tuple[int | None, bool, int | None]:
     if configuration is None:
         return None, False, None
     at = "configuration."
-    if _object(configuration, "taskPushNotificationConfig", "task_push_notification_config", at) is not None:
-        raise Fault(
-            PUSH_NOT_SUPPORTED,
-            "configuration.taskPushNotificationConfig: this agent sends none; stream the task or poll it.",
-        )
     immediately = _value(configuration, "returnImmediately", "return_immediately", at, bool, "true or false")
     if_generation = _integer(configuration, "ifGenerationMatch", "if_generation_match", at)
     return _history_length(configuration, at), immediately or False, if_generation
+
+
+def _push(params: Object) -> PushConfig | None:
+    configuration = _object(params, "configuration", "configuration", "")
+    if configuration is None:
+        return None
+    name = "taskPushNotificationConfig"
+    given = _object(configuration, name, "task_push_notification_config", "configuration.")
+    return None if given is None else read_config(given, PUSH_AT)
 
 
 def _in_extension(metadata: Object, name: str) -> int | None:

@@ -21,6 +21,8 @@ from dragoman.a2a.errors import AGENT_NOT_FOUND, Fault
 from dragoman.a2a.files import file_routes
 from dragoman.a2a.http import JSON, PRINCIPAL, asked_at, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.jsonrpc import Call
+from dragoman.a2a.push import KIND
+from dragoman.a2a.push_kind import PushKind
 from dragoman.a2a.rest_routes import rest_routes
 from dragoman.a2a.service import TaskService, Updates, check_tenant
 from dragoman.a2a.settings import A2aSettings
@@ -41,6 +43,7 @@ def routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:
     if default is not None and default not in engine.agents:
         raise ValueError(f"The default agent {default!r} is none of {', '.join(engine.agents)}.")
     services = {name: TaskService(engine, name, settings) for name in engine.agents}
+    engine.outbox.register(KIND, PushKind(engine, settings))
     calls = _CallEndpoint(services, settings, default)
     agent = f"{settings.prefix}/{{agent}}"
     # A path without parameters is found faster; the others are for agents that are not there.
@@ -89,10 +92,10 @@ class _CallEndpoint:
             if version == "0.3":
                 await self._legacy_call(agent, service, call, scope, receive, send)
                 return
+            jsonrpc.check_id(call)
             principal: Principal = scope[PRINCIPAL]
             check_tenant(call.params, principal, agent)
             service = service.asked(asked_by(scope["headers"]))
-            jsonrpc.check_id(call)
             if (stream := jsonrpc.STREAMS.get(call.method)) is not None:
                 updates = await stream(service, principal, call.params)
                 await self._stream(call, updates, receive, send)

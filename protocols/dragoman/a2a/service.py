@@ -20,7 +20,6 @@ from dragoman.a2a.card_cache import CardCache
 from dragoman.a2a.errors import (
     AGENT_NOT_FOUND,
     GENERATION_MISMATCH,
-    PUSH_NOT_SUPPORTED,
     TASK_NOT_CANCELABLE,
     TASK_NOT_FOUND,
     UNSUPPORTED_OPERATION,
@@ -29,7 +28,9 @@ from dragoman.a2a.errors import (
 )
 from dragoman.a2a.files import Links
 from dragoman.a2a.following import Follower, Updates
-from dragoman.a2a.params import Sending, read_id, read_listing, read_sending, read_task
+from dragoman.a2a.params import PUSH_AT, Sending, read_id, read_listing, read_sending, read_task
+from dragoman.a2a.push import PushConfigs
+from dragoman.a2a.push_params import read_config_id, read_config_page, read_new_config
 from dragoman.a2a.settings import A2aSettings
 from dragoman.engine import Engine, RunRequest, run_request
 from dragoman.memory.codec import dumps
@@ -55,6 +56,15 @@ class TaskService:
         self._blocking_wait = settings.blocking_wait
         self._links = Links(settings)
         self._asked = NOTHING
+        self._legacy = False
+        self._push = PushConfigs(engine)
+
+    def legacy(self) -> TaskService:
+        """The same for clients of A2A 0.3, whose configs and notifications are of that version."""
+        service = copy(self)
+        service._legacy = True
+        service._push = PushConfigs(self._engine, legacy=True)
+        return service
 
     def asked(self, asked: Asked) -> TaskService:
         """The same for a request that asks for this. Raises ``Fault`` where it lacks an extension that is required."""
@@ -76,9 +86,9 @@ class TaskService:
             if wait and not run.settled:
                 run = await self._engine.wait(principal, run.id, self._blocking_wait)
         elif wait:
-            run = await self._engine.run(principal, self._request(principal, sending), self._blocking_wait)
+            run = await self._engine.run(principal, await self._request(principal, sending), self._blocking_wait)
         else:
-            run = await self._engine.accept(principal, self._request(principal, sending))
+            run = await self._engine.accept(principal, await self._request(principal, sending))
         if wait and (message := project.reply(run)) is not None:
             return {"message": message}
         view = await self._engine.view(principal, run)
@@ -92,7 +102,7 @@ class TaskService:
         if sending.task_id:
             run = await self._continue(principal, sending)
         else:
-            run = await self._engine.accept(principal, self._request(principal, sending))
+            run = await self._engine.accept(principal, await self._request(principal, sending))
         return self._follower(principal).follow(run, sending.history_length, sent=True, after=self._asked.after)
 
     async def subscribe(self, principal: Principal, params: Params) -> Updates:
@@ -139,11 +149,29 @@ class TaskService:
         told = project.task(await self._engine.view(principal, run), link=self._links.link)
         return await self._with_generation(principal, run, told)
 
-    # -- what this agent does not have --------------------------------------------------------------------------------
-    async def push_config(self, principal: Principal, params: Params) -> dict[str, Json]:
-        """The push notification methods (sections 3.1.7 to 3.1.10), which the card says are not supported."""
-        raise Fault(PUSH_NOT_SUPPORTED, "This agent sends no push notifications; stream the task or poll it.")
+    # -- push notifications -------------------------------------------------------------------------------------------
+    async def create_push_config(self, principal: Principal, params: Params) -> dict[str, Json]:
+        """CreateTaskPushNotificationConfig: the config as it is kept, without its secrets."""
+        task_id, config = read_new_config(params)
+        return await self._push.put((await self._view(principal, task_id)).run, config)
 
+    async def get_push_config(self, principal: Principal, params: Params) -> dict[str, Json]:
+        """GetTaskPushNotificationConfig: a TaskPushNotificationConfig without its secrets."""
+        task_id, config_id = read_config_id(params, needed=not self._legacy)
+        return await self._push.get((await self._view(principal, task_id)).run, config_id or task_id)
+
+    async def list_push_configs(self, principal: Principal, params: Params) -> dict[str, Json]:
+        """ListTaskPushNotificationConfigs, oldest first."""
+        task_id, size, token = read_config_page(params)
+        return await self._push.page((await self._view(principal, task_id)).run, size, token)
+
+    async def delete_push_config(self, principal: Principal, params: Params) -> dict[str, Json]:
+        """DeleteTaskPushNotificationConfig: nothing, also where there was none."""
+        task_id, config_id = read_config_id(params)
+        await self._push.drop((await self._view(principal, task_id)).run, config_id)
+        return {}
+
+    # -- cards --------------------------------------------------------------------------------------------------------
     async def extended_card(self, principal: Principal, params: Params) -> dict[str, Json]:
         """GetExtendedAgentCard: an AgentCard for callers that the server asked who they are; where it asks nobody the
         card says that it is not supported (section 3.3.4)."""
@@ -162,7 +190,7 @@ class TaskService:
             told["metadata"] = {**(told.get("metadata") or {}), GENERATION: {"generation": generation}}
         return told
 
-    def _request(
+    async def _request(
         self, principal: Principal, sending: Sending, thread_id: str = "", policy: ThreadPolicy = ThreadPolicy.ENQUEUE
     ) -> RunRequest:
         # The key has the content too: a client that numbers its messages from 1 in every session loses none of them.
@@ -179,6 +207,7 @@ class TaskService:
             idempotency_key=key if self._settings.idempotent else None,
             metadata=sending.metadata,
             wait=not sending.return_immediately,
+            deliveries=() if sending.push is None else (await self._push.opening(sending.push, PUSH_AT),),
         )
 
     async def _view(self, principal: Principal, task_id: str) -> RunView:
@@ -216,7 +245,7 @@ class TaskService:
             )
         if not view.open_interrupts and self._settings.busy != "reject":
             policy = ThreadPolicy(self._settings.busy)
-            return await self._engine.accept(principal, self._request(principal, sending, run.thread_id, policy))
+            return await self._engine.accept(principal, await self._request(principal, sending, run.thread_id, policy))
         if not view.open_interrupts:
             raise Fault(
                 UNSUPPORTED_OPERATION,
@@ -229,6 +258,8 @@ class TaskService:
     async def _answer(self, principal: Principal, view: RunView, sending: Sending, key: str) -> Run:
         """Answer the open questions. What the message says is noted before: sent again, it is known by that."""
         run, answers = view.run, read_answers(view, sending)
+        if sending.push is not None:
+            await self._push.put(run, sending.push, PUSH_AT)
         await self._engine.ledger.remember(run.tenant, _ANSWERS, key, digests(view, answers), _ANSWER_TTL)
         try:
             return await self._engine.answer(principal, run.id, answers)

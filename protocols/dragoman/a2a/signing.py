@@ -55,6 +55,16 @@ class CardSigner:
             for payload in payloads(modern, whole)
         ]
 
+    def token(self, claims: Mapping[str, Json], base_url: str = "") -> str:
+        """A JSON Web Token of these claims (RFC 7519), signed with the key that signs cards; it names the key set below
+        ``base_url`` where there is one."""
+        key = self._current()[0]
+        header = {"alg": key.alg, "kid": key.kid, "typ": "JWT"}
+        if base_url:
+            header["jku"] = base_url + JWKS_PATH
+        protected, payload = _b64(dumps(header)), dumps(dict(claims))
+        return f"{protected}.{_b64(payload)}.{_b64(_signed(key, protected, payload))}"
+
     def _current(self) -> tuple[Key, ...]:
         now = time.monotonic()
         if self._keys and now - self._looked < _LOOK_AGAIN:

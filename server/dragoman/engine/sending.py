@@ -62,6 +62,7 @@ class Sender:
     async def _post(self, message_id: str, message: Message) -> Outcome:
         at = int(time.time())
         headers = {"user-agent": "Dragoman", "content-type": message.content_type}
+        headers |= {"webhook-id": message_id, "webhook-timestamp": str(at)}
         headers |= self._headers(message_id, at, message.body)
         for signer in self._outgoing.signers:
             headers |= signer.headers(self._tenant, message_id, at, message.body)

@@ -21,6 +21,7 @@ from dragoman.a2a import A2aSettings
 from dragoman.a2a.routes import routes
 from dragoman.agents import Agent
 from dragoman.engine import Engine, EngineSettings
+from dragoman.engine.outgoing import Outgoing
 from dragoman.memory.model import Principal
 from dragoman.memory.sqlite import SqliteLedger
 
@@ -132,9 +133,10 @@ def open_house(tmp_path: Path) -> Open:
         settings: A2aSettings | None = None,
         engine_settings: EngineSettings | None = None,
         real: bool = False,
+        outgoing: Outgoing | None = None,
     ) -> AsyncGenerator[House, None]:
         ledger = SqliteLedger(tmp_path / "ledger.db")
-        engine = Engine(ledger, agents, engine_settings or EngineSettings())
+        engine = Engine(ledger, agents, engine_settings or EngineSettings(), outgoing=outgoing)
         faces = routes(engine, settings or A2aSettings())
         app = Starlette(routes=faces, middleware=[Middleware(CallerFromHeader)])
         await ledger.open()

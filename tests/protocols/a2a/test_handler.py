@@ -92,8 +92,8 @@ async def test_faults_are_the_sdks_exceptions(open_house: Open) -> None:
         }
         with pytest.raises(sdk.UnsupportedOperationError):
             await handler.on_get_extended_agent_card(pb.GetExtendedAgentCardRequest(), context())
-        push = pb.TaskPushNotificationConfig(task_id=task.id, url="https://hooks.example")
-        with pytest.raises(sdk.PushNotificationNotSupportedError):
+        push = pb.TaskPushNotificationConfig(task_id=task.id, url="https://127.0.0.1/hook")
+        with pytest.raises(sdk.InvalidParamsError, match="url: leads to an address that is not public"):
             await handler.on_create_task_push_notification_config(push, context())
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dragoman.a2a.errors import Fault
 from dragoman.a2a.params import STATES, read_id, read_listing, read_sending, read_task
+from dragoman.a2a.push_params import PushConfig
 from dragoman.engine import Unset
 
 MESSAGE = {"messageId": "m1", "role": "ROLE_USER", "parts": [{"text": "hi"}]}
@@ -125,11 +126,13 @@ def test_a_file_that_the_agent_cannot_read_is_a_content_type_that_is_not_support
     assert caught.value.kind.code == -32005
 
 
-def test_a_push_configuration_is_refused_rather_than_forgotten() -> None:
-    push = {"taskPushNotificationConfig": {"url": "https://hooks.example/x"}}
-    with pytest.raises(Fault, match="stream the task or poll it") as caught:
-        read_sending({**sent({"text": "hi"}), "configuration": push})
-    assert caught.value.kind.code == -32003
+def test_a_push_configuration_comes_with_a_message() -> None:
+    push = {"taskPushNotificationConfig": {"url": "https://hooks.example/x", "token": "hush"}}
+    sending = read_sending({**sent({"text": "hi"}), "configuration": push})
+    assert sending.push == PushConfig("", "https://hooks.example/x", "hush")
+    assert read_sending(sent({"text": "hi"})).push is None
+    with pytest.raises(Fault, match=r"configuration\.taskPushNotificationConfig\.url: is required"):
+        read_sending({**sent({"text": "hi"}), "configuration": {"taskPushNotificationConfig": {"id": "c"}}})
 
 
 def test_what_the_sdk_writes_is_read() -> None:

@@ -170,7 +170,7 @@ async def test_errors_arrive_as_the_sdks_exceptions(open_house: Open, legacy: bo
         with pytest.raises(sdk.ContentTypeNotSupportedError, match="image/png"):
             await all_of(client.send_message(request(pb.Part(raw=b"x", media_type="image/png"))))
         config = pb.TaskPushNotificationConfig(task_id="r0", id="c1", url="https://hooks.example")
-        with pytest.raises(sdk.PushNotificationNotSupportedError):
+        with pytest.raises(sdk.TaskNotFoundError, match="no task 'r0'"):
             await client.create_task_push_notification_config(config)
         assert await house.runs() == 0
 

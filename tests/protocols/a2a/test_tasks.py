@@ -221,16 +221,6 @@ async def test_a_cancelled_task_is_not_cancelled_again(open_house: Open) -> None
 
 
 # -- what the card says is not there ----------------------------------------------------------------------------------
-@pytest.mark.parametrize("verb", ["Create", "Get", "Delete"])
-async def test_push_notifications_are_not_supported(open_house: Open, verb: str) -> None:
-    async with open_house(echo) as house:
-        params = {"taskId": "r1", "id": "c1", "url": "https://hooks.example"}
-        error = await house.error("echo", f"{verb}TaskPushNotificationConfig", params)
-        assert (error["code"], error["data"][0]["reason"]) == (-32003, "PUSH_NOTIFICATION_NOT_SUPPORTED")
-        error = await house.error("echo", "ListTaskPushNotificationConfigs", {"taskId": "r1"})
-        assert error["code"] == -32003
-
-
 async def test_there_is_no_extended_card(open_house: Open) -> None:
     async with open_house(echo) as house:
         assert (await house.error("echo", "GetExtendedAgentCard"))["code"] == -32004
