@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dragoman.memory.assistants import AssistantLedger
+from dragoman.memory.crons import CronLedger
 from dragoman.memory.model import (
     ApiKey,
     Checkpoint,
@@ -234,7 +235,7 @@ class ThreadFilter:
     values: Mapping[str, Json] | None = None
 
 
-class Ledger(OutboxLedger, AssistantLedger, Protocol):
+class Ledger(OutboxLedger, AssistantLedger, CronLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 

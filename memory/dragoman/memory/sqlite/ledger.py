@@ -41,6 +41,7 @@ from dragoman.memory.sqlite import (
 )
 from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.cron_verbs import CronVerbs
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.outbox import OutboxVerbs
 from dragoman.memory.sqlite.reader import Reader
@@ -52,7 +53,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(OutboxVerbs, AssistantVerbs):
+class SqliteLedger(OutboxVerbs, AssistantVerbs, CronVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of

@@ -51,6 +51,7 @@ _DELETE = tuple(
         "runs_of_thread",
         "events_of_thread",
         "checkpoints_of_thread",
+        "crons_of_thread",
         "thread",
     )
 )
