@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sqlite3
 import subprocess
@@ -21,7 +20,7 @@ import pytest
 
 from dragoman.memory.codec import loads
 
-__all__ = ["Pair", "Server", "until"]
+__all__ = ["Pair", "SdkPeer", "Server", "until"]
 
 HERE = Path(__file__).parent
 
@@ -52,6 +51,8 @@ _MCP = {"MCP-Protocol-Version": "2025-11-25", "Accept": "application/json, text/
 class Server:
     """``dragoman serve`` over one file and one port."""
 
+    _ready = "/readyz"
+
     def __init__(self, folder: Path, agents: str, **environment: str) -> None:
         self.database = folder / f"{agents}.db"
         self.port = free_port()
@@ -68,23 +69,26 @@ class Server:
 
     async def start(self) -> None:
         """Start, and wait until it answers."""
-        command = [sys.executable, "-m", "dragoman.cli", "serve", str(self._agents)]
-        command += ["--port", str(self.port), "--storage", str(self.database)]
+        command = [sys.executable, *self._command()]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, env=self.environment, stdout=log, stderr=log)
         async with asyncio.timeout(30), httpx.AsyncClient() as client:
             while True:
                 assert self._process.poll() is None, self.log
                 try:
-                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
+                    if (await client.get(f"{self.url}{self._ready}")).status_code == 200:
                         return
                 except httpx.TransportError:
                     await asyncio.sleep(0.02)
 
+    def _command(self) -> list[str]:
+        serve = ["-m", "dragoman.cli", "serve", str(self._agents)]
+        return [*serve, "--port", str(self.port), "--storage", str(self.database)]
+
     def kill(self) -> None:
         """``kill -9``, by pid."""
         if self._process is not None:
-            os.kill(self._process.pid, signal.SIGKILL)
+            self._process.kill()
             self._process.wait()
             self._process = None
 
@@ -159,6 +163,15 @@ class Server:
             if told["run"]["status"] != "success":
                 return told["run"]["status"]
             return json.loads(told["messages"][-1]["content"])
+
+
+class SdkPeer(Server):
+    """``sdk_peer.py`` at one port."""
+
+    _ready = "/echo/.well-known/agent-card.json"
+
+    def _command(self) -> list[str]:
+        return [str(self._agents), str(self.port)]
 
 
 class Pair:
