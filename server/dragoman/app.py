@@ -38,7 +38,14 @@ from dragoman.memory.model import Principal
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
-from dragoman.settings.faces import a2a_settings, agent_protocol_settings, mcp_folders, mcp_settings, remote_peers
+from dragoman.settings.faces import (
+    a2a_settings,
+    agent_protocol_settings,
+    mcp_folders,
+    mcp_settings,
+    outgoing,
+    remote_peers,
+)
 from dragoman.telemetry import TraceContext, current_trace
 
 __all__ = ["build_app"]
@@ -57,7 +64,8 @@ def build_app(
     ledger = ledger or SqliteLedger(settings.made_storage())
     catalog = catalog if catalog is not None else Catalog()
     folders = mcp_folders(settings, catalog)
-    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable, remote_peers(settings))
+    out = outgoing(settings)
+    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable, remote_peers(settings), out)
     peers = a2a_settings(settings)
     ring = KeyRing(ledger, settings.auth.cache) if settings.auth.mode == "keys" else None
 

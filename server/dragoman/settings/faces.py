@@ -17,6 +17,8 @@ from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.folders import Folders
 from dragoman.agents.loader import Loaded
 from dragoman.agents.naming import NAME
+from dragoman.auth.webhooks import WebhookSigner
+from dragoman.engine.outgoing import Outgoing
 from dragoman.mcp.sealed import load_key
 from dragoman.mcp.settings import McpSettings, named
 from dragoman.memory.model import Json
@@ -28,8 +30,10 @@ __all__ = [
     "mcp_catalog",
     "mcp_folders",
     "mcp_settings",
+    "outgoing",
     "peer_settings",
     "remote_peers",
+    "webhook_key",
 ]
 
 
@@ -91,6 +95,18 @@ def a2a_settings(settings: Settings) -> A2aSettings:
         security_schemes=API_KEY_SCHEMES if settings.auth.mode == "keys" else {},
         **given,
     )
+
+
+def outgoing(settings: Settings) -> Outgoing:
+    """How the outbox sends: to where the settings let it, signed with the key beside the ledger."""
+    signers = (WebhookSigner(webhook_key(settings)),) if settings.outbox.sign else ()
+    return Outgoing(settings.outbox.to_outbox(), settings.egress.to_egress(), signers)
+
+
+def webhook_key(settings: Settings) -> bytes:
+    """What the secrets of receivers are made from: a file beside the ledger, made on first use."""
+    storage = settings.made_storage()
+    return load_key(storage.with_name(f"{storage.name}.key"))
 
 
 def remote_peers(settings: Settings) -> A2aPeers:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, fiel
 from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.loader import AgentSource
 from dragoman.auth.egress import DEFAULT_PORTS, Egress, parse_allowed
+from dragoman.engine.outgoing import OutboxSettings
 from dragoman.engine.request import EngineSettings
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "EngineTable",
     "LogTable",
     "McpTable",
+    "OutboxTable",
     "PeerTable",
     "ServerTable",
     "Settings",
@@ -179,6 +181,25 @@ class EgressTable(_Table):
         return Egress(self.allow, self.ports)
 
 
+class OutboxTable(_Table):
+    """``[outbox]``: see ``OutboxSettings``. Times are seconds, sizes bytes. ``sign`` has requests signed as Standard
+    Webhooks, with secrets made from the key beside the ledger."""
+
+    sign: bool = True
+    concurrency: Count = 64
+    per_host: Count = 16
+    timeout: Annotated[Seconds, Field(le=300)] = 15.0
+    attempts: Count = 12
+    backoff: Seconds = 2.0
+    backoff_limit: Seconds = 3600.0
+    body_limit: Count = 4_194_304
+    per_run: Annotated[Count, Field(le=1000)] = 20
+
+    def to_outbox(self) -> OutboxSettings:
+        """As the engine takes them."""
+        return OutboxSettings(**self.model_dump(exclude={"sign"}))
+
+
 class PeerTable(_Table):
     """One of ``[peers]``: another server's agent, or all that is under ``url``.
 
@@ -271,6 +292,7 @@ class Settings(_Table):
     mcp: McpTable = McpTable()
     a2a: A2aTable = A2aTable()
     egress: EgressTable = EgressTable()
+    outbox: OutboxTable = OutboxTable()
     peers: dict[str, PeerTable] = {}
     log: LogTable = LogTable()
     agents: tuple[AgentTable, ...] = ()

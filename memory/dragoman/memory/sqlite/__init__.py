@@ -4,8 +4,9 @@
 ``read_lock`` tells which process has a ledger open.
 """
 
+from dragoman.memory.sqlite.dead_letters import SqliteDeliveries
 from dragoman.memory.sqlite.keys import SqliteKeys
 from dragoman.memory.sqlite.ledger import SqliteLedger
 from dragoman.memory.sqlite.lockfile import LockInfo, read_lock
 
-__all__ = ["LockInfo", "SqliteKeys", "SqliteLedger", "read_lock"]
+__all__ = ["LockInfo", "SqliteDeliveries", "SqliteKeys", "SqliteLedger", "read_lock"]

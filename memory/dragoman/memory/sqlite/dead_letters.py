@@ -111,6 +111,12 @@ class SqliteDeliveries:
         """See ``OutboxLedger.dead_letters``."""
         return transact(self._path, lambda db: read_dead_letters(db, tenant, limit, after))
 
+    def deliveries(
+        self, status: DeliveryStatus | None = None, limit: int = 100, tenant: str | None = None
+    ) -> Sequence[Delivery]:
+        """See ``OutboxLedger.deliveries``."""
+        return transact(self._path, lambda db: read_deliveries(db, tenant, None, status, limit, None)).items
+
     def counts(self, tenant: str | None = None) -> DeliveryCounts:
         """See ``OutboxLedger.count_deliveries``."""
         return transact(self._path, lambda db: read_counts(db, tenant))
