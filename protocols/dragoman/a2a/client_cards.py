@@ -121,8 +121,8 @@ class Cards:
         self._keys.pop(settings.keys_url, None)  # a key may be new
         if settings.keys_url and is_signed_by(raw, understood, await self._keys_of(peer, settings)):
             return
-        how = "is not signed" if not raw.get("signatures") else "has no signature by a key"
-        raise RemoteUnusable(f"The card at {url} {how} that [peers] {settings.name} names; it is not called.")
+        how = "has no signature by" if raw.get("signatures") else "is not signed, and must be by"
+        raise RemoteUnusable(f"The card at {url} {how} a key that [peers] {settings.name} names; it is not called.")
 
     async def _keys_of(self, peer: str, settings: PeerSettings) -> Sequence[Mapping[str, Json]]:
         if not settings.keys_url:
