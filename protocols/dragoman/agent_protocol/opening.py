@@ -23,9 +23,9 @@ from dragoman.engine import RunRequest, run_request
 from dragoman.engine.assistants import own_assistant_id
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.frozen import maker
-from dragoman.memory.model import Json, Run, ThreadPolicy
+from dragoman.memory.model import Json, Principal, Run, ThreadPolicy
 
-__all__ = ["NewRun", "OldRun", "answer", "opening"]
+__all__ = ["NewRun", "OldRun", "answer", "opening", "sdk_request"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +90,22 @@ async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | N
     modes = [str(mode) for mode in asked.stream_mode]
     refuse_run(body, modes)
     leave = asked.on_disconnect == "cancel"
-    assistant = await face.engine.assistants.get(call.principal, asked.assistant_id)
-    agent = face.agent(assistant.agent)
     if asked.command is not None:
+        await face.engine.assistants.get(call.principal, asked.assistant_id)
         run, after = await _resume(face, call, body, asked.command, thread_id)
         return OldRun(run, modes, leave, after)
+    return NewRun(await sdk_request(face, call.principal, asked, thread_id), modes, leave)
+
+
+async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thread_id: str | None) -> RunRequest:
+    """The run that a body of the SDK asks for, once it has been read; a cron's runs are opened by it too. Raises
+    ``InputInvalid``, ``AgentNotFound``."""
+    assistant = await face.engine.assistants.get(principal, asked.assistant_id)
+    agent = face.agent(assistant.agent)
     read = given(agent, asked.input)
     special = "" if assistant.id == own_assistant_id(agent.name) else assistant.id
-    request = RunRequest(
+    modes = tuple(str(mode) for mode in asked.stream_mode)
+    return RunRequest(
         agent=agent.name,
         input=read.input,
         text=read.text,
@@ -106,10 +114,9 @@ async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | N
         create_thread=thread_id is None or asked.if_not_exists == "create",
         thread_metadata={"graph_id": agent.name, "assistant_id": assistant.id},
         policy=ThreadPolicy(asked.multitask_strategy),
-        metadata=RunOptions(tuple(modes), asked.multitask_strategy, special).within(asked.metadata),
+        metadata=RunOptions(modes, asked.multitask_strategy, special).within(asked.metadata),
         delay=asked.after_seconds,
     )
-    return NewRun(request, modes, leave)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------
