@@ -56,7 +56,7 @@ MISTAKES = [
     ),
     (
         'file = "x"',
-        "dragoman.toml: file: unknown table; known are server, storage, engine, auth, mcp, a2a, egress, peers,",
+        "dragoman.toml: file: unknown table; known are server, storage, engine, auth, mcp, a2a, egress, outbox, peers,",
     ),
 ]
 
