@@ -1,8 +1,8 @@
 """A peer as others write them: agents on the A2A SDK's own server, in memory. ``python sdk_peer.py PORT``.
 
 Served are ``/echo`` (JSON-RPC 1.0), ``/asks`` (asks once), ``/slow`` (tells, waits for a gate, answers), ``/says`` (a
-message and no task), ``/refuses``, ``/polled`` (a card without streaming), ``/old`` (a card of 0.3) and ``/rest``
-(HTTP+JSON).
+message and no task), ``/late`` (is slow to make a task), ``/refuses``, ``/polled`` (a card without streaming), ``/old``
+(a card of 0.3) and ``/rest`` (HTTP+JSON).
 """
 
 from __future__ import annotations
@@ -100,6 +100,22 @@ class Executor(AgentExecutor):
         await TaskUpdater(event_queue, task.id, task.context_id).cancel()
 
 
+class Late(Executor):
+    """Tells of no task before the gate is open."""
+
+    async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
+        """Then it works for ever."""
+        _effect("late")
+        gate = Path(os.environ["EFFECTS"]).with_name("gate")
+        while not gate.exists():  # noqa: ASYNC110 - another process makes it
+            await asyncio.sleep(0.01)
+        assert context.message is not None
+        task = new_task_from_user_message(context.message)
+        await event_queue.enqueue_event(task)
+        await TaskUpdater(event_queue, task.id, task.context_id).start_work()
+        await asyncio.get_running_loop().create_future()
+
+
 class Says(Executor):
     """Answers with a message."""
 
@@ -117,6 +133,7 @@ def routes(url: str) -> list[BaseRoute]:
     made += _agent(url, "slow", Executor(slow))
     made += _agent(url, "refuses", Executor(refuses))
     made += _agent(url, "says", Says(echo))
+    made += _agent(url, "late", Late(echo))
     made += _agent(url, "polled", Executor(slow), streaming=False)
     made += _agent(url, "old", Executor(echo), version="0.3")
     made += _agent(url, "rest", Executor(echo), binding="HTTP+JSON")

@@ -105,6 +105,15 @@ async def test_our_cancellation_cancels_its_task(sdk: Sdk) -> None:
     await until(lambda: sdk.effects["cancelled"] == 1)
 
 
+async def test_our_cancellation_reaches_a_task_that_had_no_id_yet(sdk: Sdk) -> None:
+    run = await sdk.chat("late")
+    await until(lambda: sdk.effects["late"] == 1)
+    await sdk.desk.cancel(run)
+    assert await sdk.desk.ended(run) == "interrupted"
+    (sdk.folder / "gate").touch()
+    await until(lambda: sdk.effects["cancelled"] == 1)
+
+
 async def test_a_task_that_it_forgot_fails_the_step_and_is_not_begun_again(sdk: Sdk) -> None:
     run = await sdk.chat("slow")
     await until(lambda: sdk.prose == "one ")

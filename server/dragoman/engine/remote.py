@@ -8,6 +8,7 @@ the peer's task is on disk before anything is waited for, and from then on it is
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import Final, NoReturn
@@ -32,16 +33,21 @@ from dragoman.engine.remote_events import RemoteEvents
 from dragoman.engine.remote_mark import Mark
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import NewEvent, NewInterrupt, NewStep
-from dragoman.memory.model import InterruptStatus, Json, Step, StepStatus
+from dragoman.memory.model import InterruptKind, InterruptStatus, Json, Step, StepStatus
 from dragoman.telemetry.context import current_trace, resume_trace
 
 __all__ = ["call", "cancel_quietly"]
 
+_log = logging.getLogger("dragoman.engine")
 _RESULT: Final = TypeAdapter(RemoteResult)
 _SILENCE: Final = 30.0  # seconds that a stream may be silent before the run lets go of it and sleeps
 _LONGEST_HOLD: Final = 600.0  # seconds of one activation: it is bounded, a peer's work is not
-_ASKING_WAIT: Final = (300.0, 3600.0)  # seconds between looks at a peer that asks, at least and at most
-_WORKING_WAIT: Final = (0.25, 60.0)
+_WORKING_WAIT: Final = (0.25, 60.0)  # seconds between looks at a peer that works, at least and at most
+_ASKING_WAIT: Final = (900.0, 86_400.0)  # at one that asks a person
+_AUTH_WAIT: Final = (30.0, 3600.0)  # at one that waits to be authorized: it is told elsewhere, and goes on by itself
+_BESIDE_WAIT: Final = (30.0, 600.0)  # at one that works while another branch of the run asks: the run waits for that
+_BESIDE_SILENCE: Final = 1.0
+_BESIDE_HOLD: Final = 5.0
 _CANCEL_WAIT: Final = 10.0
 
 
@@ -131,8 +137,7 @@ class _Call:
             return await self._listen()
         except RemoteUnreachable as error:
             if not self._open():  # while a person is asked nobody needs the peer
-                self._mark.unreachable(error, self._patience)
-                self._dirty = True
+                self._lost(error)
             return None
         except asyncio.CancelledError:
             if self._ctx.cancel_requested and self._mark.task:
@@ -140,6 +145,12 @@ class _Call:
             raise
         finally:
             self._ctx.parking.end()
+
+    def _lost(self, error: RemoteUnreachable) -> None:
+        if self._mark.down is None:
+            _log.warning("run %s: %s It is tried again.", self._ctx.run_id, error, extra={"run_id": self._ctx.run_id})
+        self._mark.unreachable(error, self._patience)
+        self._dirty = True
 
     async def _begin(self) -> None:
         """Before anything is sent the run is on disk, and the journal says that the call is under way."""
@@ -173,8 +184,11 @@ class _Call:
 
     def _patient(self) -> float:
         """Seconds that a stream may be silent from now."""
-        held = self._hold_until - asyncio.get_running_loop().time()
-        return min(_SILENCE, held, self._mark.left())
+        now, silence = asyncio.get_running_loop().time(), _SILENCE
+        if self._ctx.parking.interrupts:  # another branch's question is put when this one lets go
+            self._hold_until = min(self._hold_until, now + _BESIDE_HOLD)
+            silence = _BESIDE_SILENCE
+        return min(silence, self._hold_until - now, self._mark.left())
 
     async def _next(self, told_by: AsyncGenerator[Told, None]) -> Told:
         if self._mark.task:
@@ -240,7 +254,8 @@ class _Call:
         if given.keys() < names.keys():
             if self._dirty:
                 await self._journal(self._row())
-            self._ctx.parking.wake_by(mark.next_look(*_ASKING_WAIT))
+            auth = any(q.kind is InterruptKind.AUTH for q in task.questions)
+            self._ctx.parking.wake_by(mark.next_look(*(_AUTH_WAIT if auth else _ASKING_WAIT)))
             await asyncio.gather(*(self._put(q, names[q.key]) for q in task.questions if q.key not in given))
         answer: Json = given if task.keyed or len(given) > 1 else next(iter(given.values()))
         text = answer if isinstance(answer, str) else None
@@ -268,7 +283,7 @@ class _Call:
         if asked := self._open():  # the peer was looked at, and could not be reached
             ctx.parking.wake_by(self._mark.next_look(*_ASKING_WAIT))
             await asyncio.gather(*(ctx.parking.on_interrupt(question) for question in asked))
-        until = self._mark.next_look(*_WORKING_WAIT)
+        until = self._mark.next_look(*(_BESIDE_WAIT if ctx.parking.interrupts else _WORKING_WAIT))
         left = (until - now_micros()) / 1e6
         if left > ctx.engine.settings.short_sleep or asyncio.get_running_loop().time() >= self._hold_until:
             if self._dirty:

@@ -340,6 +340,42 @@ async def test_a_run_sleeps_while_its_peer_works_in_silence(
         assert await house.runs() == 1
 
 
+async def test_a_question_of_another_branch_is_put_while_a_peer_works(
+    open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.engine.remote._BESIDE_SILENCE", 0.2)
+    monkeypatch.setattr("dragoman.engine.remote._BESIDE_WAIT", (0.3, 0.3))
+    opened = asyncio.Event()
+
+    @agent
+    async def thinks(ctx: Context) -> str:
+        await opened.wait()
+        return "thought"
+
+    async with open_house(thinks, real=True) as house:
+
+        @agent
+        async def both(ctx: Context) -> list[str]:
+            async def far() -> str:
+                return (await ctx.remote(f"{house.url}/a2a/thinks")).text
+
+            return await ctx.gather(far(), ctx.ask("A?", key="a"))
+
+        async with caller(tmp_path / "caller.db", both, short_sleep=0.01) as engine:
+            run = await engine.run(WHO, RunRequest("both"), 10)
+            assert run.status is RunStatus.WAITING
+            assert engine.active == 0
+            opened.set()
+            async with asyncio.timeout(10):  # the peer's end is seen while the question is open
+                async for event in engine.subscribe(WHO, run.thread_id, 0, run.id, until_ended=True):
+                    if event.type == "step.finished":
+                        break
+            await engine.answer(WHO, run.id, {"a": "yes"})
+            run = await ended(engine, WHO, run)
+        assert run.output == ["thought", "yes"]
+        assert await house.runs() == 1
+
+
 async def test_the_trace_goes_along(open_house: Open) -> None:
     seen: list[Mapping[str, str]] = []
     trace = start_trace(b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
