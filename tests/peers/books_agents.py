@@ -56,3 +56,9 @@ async def refunds(ctx: Context, order: str, amount: float) -> dict[str, object]:
     approval = await ctx.approve(f"Refund {amount:g} for {order}?", payload={"order": order})
     await ctx.step(note, f"refunded {order} {approval.approved}")
     return {"order": order, "approved": approval.approved, "comment": approval.comment}
+
+
+@agent
+async def echo(ctx: Context, text: str) -> str:
+    """What was said."""
+    return f"you said {text}"
