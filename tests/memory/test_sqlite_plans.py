@@ -34,7 +34,6 @@ SORTED = {
     "interrupts_of_run",
     "last_ended_status",
     "steps_of_run",
-    "threads_busy",
 }
 
 
@@ -76,8 +75,16 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("runs_with_expired_interrupt", "runs_expiring (wake_at>? AND wake_at<?)"),
         ("ended_runs_before", "runs_ended (tenant=? AND status=? AND ordinal<?)"),
         ("runs_of_thread_before", "runs_by_thread (tenant=? AND thread_id=? AND ordinal<?)"),
-        ("threads_newest", "threads_newest (tenant=?)"),
-        ("threads_needing_attention", "threads_attention (tenant=? AND status=?)"),
+        ("threads_by_created_at_down", "threads_newest (tenant=?)"),
+        ("threads_by_updated_at_up", "threads_updated (tenant=?)"),
+        ("threads_by_thread_id_down", "PRIMARY KEY (tenant=?)"),
+        ("threads_needing_attention_down", "threads_attention (tenant=? AND status=?)"),
+        ("threads_of_facet_down", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=?)"),
+        ("runs_of_facet_before", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=? AND ordinal<?)"),
+        ("page_by_updated_at_down", "COVERING INDEX threads_updated (tenant=?)"),
+        ("page_by_created_at_down", "COVERING INDEX threads_newest (tenant=?)"),
+        ("expiring_threads", "threads_expiring (expires_at<?)"),
+        ("next_thread_expiry", "threads_expiring (expires_at>?)"),
         ("events_of_thread", "PRIMARY KEY (tenant=? AND thread_id=? AND seq>?)"),
         ("items_under", "PRIMARY KEY (tenant=? AND namespace>? AND namespace<?)"),
         ("drop_expired_facts", "facts_expiring (expires_at<?)"),

@@ -15,7 +15,7 @@ appended. What is the same object in both is not looked into. Pure; ``sqlite/his
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json
@@ -32,8 +32,8 @@ def difference(old: Json, new: Json) -> list[Json]:
     """What makes ``new`` of ``old``. Both are JSON; the order of an object's keys is no difference."""
     if _same(old, new):
         return []
-    kind = type(old)
-    if kind is type(new):
+    kind = _kind(old)
+    if kind is _kind(new):
         if kind is dict:
             return _keys(old, new)
         if kind is list:
@@ -65,12 +65,16 @@ def applied(old: Json, delta: Sequence[Json]) -> Json:
     return changed
 
 
+def _kind(value: Json) -> Any:
+    return value.__class__
+
+
 def _same(old: Json, new: Json) -> bool:
     """As JSON: 1 is neither 1.0 nor true."""
     if old is new:
         return True
-    kind = type(old)
-    if kind is not type(new):
+    kind = _kind(old)
+    if kind is not _kind(new):
         return False
     if kind in _CONTAINERS:
         return dumps(old) == dumps(new)

@@ -38,9 +38,10 @@ from dragoman.memory.model import (
     StoreItem,
     Thread,
     ThreadPolicy,
-    ThreadStatus,
 )
 from dragoman.memory.outbox import NewDelivery, OutboxLedger
+from dragoman.memory.setup import RunSetup
+from dragoman.memory.threads import ThreadFilter, ThreadLedger
 
 __all__ = [
     "Batch",
@@ -188,6 +189,7 @@ class Submission:
     wake_at: int | None = None
     queue_limit: int | None = None
     deliveries: Sequence[NewDelivery] = ()
+    setup: RunSetup | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +228,7 @@ class RunFilter:
     metadata: Mapping[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ThreadFilter:
-    """Which threads to list; None means any. ``metadata`` and ``values`` match on top-level pairs."""
-
-    status: ThreadStatus | None = None
-    metadata: Mapping[str, Json] | None = None
-    values: Mapping[str, Json] | None = None
-
-
-class Ledger(OutboxLedger, AssistantLedger, CronLedger, Protocol):
+class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 
@@ -367,24 +360,8 @@ class Ledger(OutboxLedger, AssistantLedger, CronLedger, Protocol):
         ...
 
     # -- threads ------------------------------------------------------------------------------------------------------
-    async def create_thread(
-        self,
-        tenant: str,
-        thread_id: str | None,
-        metadata: Mapping[str, Json],
-        values: Mapping[str, Json] | None = None,
-        *,
-        exist_ok: bool = False,
-    ) -> Thread:
-        """A thread. Raises ``Conflict`` when the id is taken, unless ``exist_ok``: then the one there is returned."""
-        ...
-
     async def thread(self, tenant: str, thread_id: str) -> Thread:
         """One thread. Raises ``ThreadNotFound``."""
-        ...
-
-    async def threads(self, tenant: str, where: ThreadFilter, limit: int = 50, offset: int = 0) -> Sequence[Thread]:
-        """Threads, newest first."""
         ...
 
     async def update_thread(

@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from dragoman.memory.errors import Conflict, RunEnded
+from dragoman.memory.setup import RunSetup
 
 __all__ = [
     "ACTIVE",
@@ -173,7 +174,8 @@ class Run:
     ``input`` is the structured input, already validated, or None while it is still to be asked for.
     ``attempt`` counts the claims and is the fence of every write; ``crashes`` counts claims lost without progress.
     ``emitted`` counts the events that the agent has committed outside of steps, so that a replay does not repeat them;
-    ``base_checkpoint`` is the thread's checkpoint that the run began from. ``interrupts`` and ``artifacts`` are counts.
+    ``base_checkpoint`` is the thread's checkpoint that the run began from. ``setup`` is None where it says
+    nothing. ``interrupts`` and ``artifacts`` are counts.
     """
 
     tenant: str
@@ -202,6 +204,7 @@ class Run:
     artifacts: int = 0
     emitted: int = 0
     base_checkpoint: int = 0
+    setup: RunSetup | None = None
 
     @property
     def ended(self) -> bool:

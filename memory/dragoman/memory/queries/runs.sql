@@ -4,7 +4,7 @@
 -- In the order of the fields of model.Run.
 tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, input, message, output, failure, subject,
 attempt, crashes, started_at, ended_at, wake_at, cancel_requested, parent_run_id, metadata, ordinal, interrupts, artifacts,
-emitted, base_checkpoint
+emitted, base_checkpoint, setup
 
 -- :name run_state
 -- The columns of a run and what only the ledger knows of it.
@@ -35,24 +35,25 @@ WHERE tenant = ? AND id = ? AND status = 'running' AND attempt = ? AND lease_own
 
 -- :name insert_ended_run
 -- ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
--- idempotency_key, emitted, metadata, input, message, output, failure
+-- idempotency_key, emitted, metadata, input, message, output, failure, setup
 INSERT INTO runs (
     ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, started_at, ended_at,
-    idempotency_key, emitted, metadata, input, message, output, failure, attempt, first_seq, base_checkpoint,
+    idempotency_key, emitted, metadata, input, message, output, failure, setup, attempt, first_seq, base_checkpoint,
     interrupts, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, '', 0, 0, 0);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1, 1, 0, 0, 0, 0, '', 0, 0, 0);
 
 -- :name last_run_ordinal
 SELECT coalesce(max(ordinal), 0) FROM runs;
 
 -- :name insert_run
 -- ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
--- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata, input, message
+-- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata, input, message,
+-- setup
 INSERT INTO runs (
     ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
     parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
-    input, message, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
+    input, message, setup, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id
@@ -96,6 +97,10 @@ UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = ?1, star
     lease_owner = ?2, lease_until = ?3, woken = 0, wake_at = NULL,
     base_checkpoint = CASE attempt WHEN 0 THEN ?4 ELSE base_checkpoint END
 WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_state};
+
+-- :name set_base_checkpoint
+-- base_checkpoint, ordinal
+UPDATE runs SET base_checkpoint = ? WHERE ordinal = ?;
 
 -- :name renew_leases
 -- lease_until, worker, JSON array of run ids

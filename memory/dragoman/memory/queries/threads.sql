@@ -34,30 +34,6 @@ UPDATE threads SET checkpoint = ?, status = ?, updated_at = ? WHERE tenant = ? A
 -- status, tenant, id, status
 UPDATE threads SET status = ?1 WHERE tenant = ?2 AND id = ?3 AND status <> ?1;
 
--- Lists, newest first, without a limit: the reader stops when it has enough.
--- All take: tenant, status or NULL, a text that the metadata contains or NULL, one that the values contain or NULL.
-
--- :name and_thread_matches
-AND (?2 IS NULL OR t.status = ?2) AND (?3 IS NULL OR instr(t.metadata, ?3)) AND (?4 IS NULL OR instr(c.content, ?4))
-
--- :name threads_newest
-SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ?1 {and_thread_matches} ORDER BY t.ordinal DESC;
-
--- :name threads_needing_attention
--- By the index threads_attention, whose condition is repeated.
-SELECT {thread_columns} FROM {thread_with_values}
-WHERE t.tenant = ?1 AND t.status IN ('interrupted', 'error') AND t.status = ?2 {and_thread_matches}
-ORDER BY t.ordinal DESC;
-
--- :name threads_busy
--- Through their runs, of which few are active.
-SELECT {thread_columns} FROM (
-    SELECT thread_id FROM runs INDEXED BY runs_running WHERE tenant = ?1 AND status = 'running'
-    UNION SELECT thread_id FROM runs INDEXED BY runs_pending
-    WHERE tenant = ?1 AND {is_pending} AND status = 'queued') AS active
-CROSS JOIN {thread_with_values}
-WHERE t.tenant = ?1 AND t.id = active.thread_id {and_thread_matches} ORDER BY t.ordinal DESC;
-
 -- :name set_thread_metadata
 -- metadata, updated_at, tenant, id
 UPDATE threads SET metadata = ?, updated_at = ? WHERE tenant = ? AND id = ?;
@@ -77,6 +53,10 @@ UPDATE checkpoints SET parent = ?, metadata = ? WHERE tenant = ? AND thread_id =
 -- :name shrink_checkpoint
 -- content, tenant, thread_id, number
 UPDATE checkpoints SET content = ? WHERE tenant = ? AND thread_id = ? AND number = ?;
+
+-- :name checkpoint_exists
+-- tenant, thread_id, number
+SELECT 1 FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number = ?;
 
 -- :name contents_from
 -- Upwards: the reader stops at the first that is whole, which is at most 64 further. tenant, thread_id, number

@@ -11,7 +11,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
-from dragoman.memory.sqlite import deliveries, facts
+from dragoman.memory.sqlite import branch, deliveries, facts
 from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, requeue, store
@@ -49,8 +49,10 @@ def _claim_one(
     log = ThreadLog.of_run(tx, tenant, thread_id)
     row = RunRow(*tx.execute(_CLAIM, (now, worker, until, log.checkpoint, ordinal)).fetchone())
     tx.running[tenant, row.id] = worker, row
+    log.add(row.id, "run.started", {"attempt": row.attempt})
+    if row.setup is not None and row.attempt == 1:
+        branch.begin(tx, row, log, now)
     run = row.run()
-    log.add(run.id, "run.started", {"attempt": run.attempt})
     return Lease(tenant, run.id, thread_id, worker, run.attempt), run, log.flush(now)
 
 

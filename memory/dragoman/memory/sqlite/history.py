@@ -20,11 +20,12 @@ from dragoman.memory.model import Checkpoint, Json
 from dragoman.memory.sqlite.rows import Row, checkpoint_of
 from dragoman.memory.statements import SQL
 
-__all__ = ["Kept", "newest", "read_before", "shrink", "stays_whole", "values_at"]
+__all__ = ["Kept", "has", "newest", "read_before", "shrink", "stays_whole", "values_at"]
 
 Execute = Callable[..., sqlite3.Cursor]
 
 _CONTENTS = SQL["contents_from"]
+_EXISTS = SQL["checkpoint_exists"]
 _SHRINK = SQL["shrink_checkpoint"]
 _BEFORE = SQL["checkpoints_before"]
 _WHOLE_EVERY: Final = 64
@@ -48,6 +49,11 @@ def newest(execute: Execute, tenant: str, thread_id: str, number: int) -> Kept:
     """The newest checkpoint's values; it is whole."""
     (content,) = execute(_CONTENTS, (tenant, thread_id, number)).fetchone()
     return Kept(orjson.loads(content), len(content))
+
+
+def has(execute: Execute, tenant: str, thread_id: str, number: int) -> bool:
+    """Whether a checkpoint is there."""
+    return execute(_EXISTS, (tenant, thread_id, number)).fetchone() is not None
 
 
 def values_at(execute: Execute, tenant: str, thread_id: str, number: int) -> dict[str, Json]:

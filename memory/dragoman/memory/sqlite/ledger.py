@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dragoman.memory.errors import LedgerBusy
-from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted, ThreadFilter
+from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import (
     ApiKey,
     Checkpoint,
@@ -37,6 +37,7 @@ from dragoman.memory.sqlite import (
     signals,
     store_items,
     submit,
+    thread_lists,
     threads,
 )
 from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
@@ -45,6 +46,7 @@ from dragoman.memory.sqlite.cron_verbs import CronVerbs
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.outbox import OutboxVerbs
 from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
 from dragoman.memory.sqlite.writer import Writer
 
 __all__ = ["SqliteLedger"]
@@ -53,7 +55,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(OutboxVerbs, AssistantVerbs, CronVerbs):
+class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
@@ -221,25 +223,9 @@ class SqliteLedger(OutboxVerbs, AssistantVerbs, CronVerbs):
 
     # -- threads ------------------------------------------------------------------------------------------------------
 
-    async def create_thread(
-        self,
-        tenant: str,
-        thread_id: str | None,
-        metadata: Mapping[str, Json],
-        values: Mapping[str, Json] | None = None,
-        *,
-        exist_ok: bool = False,
-    ) -> Thread:
-        """See ``Ledger.create_thread``."""
-        return await self._writer.run(threads.create_thread, tenant, thread_id, metadata, values, exist_ok)
-
     async def thread(self, tenant: str, thread_id: str) -> Thread:
         """See ``Ledger.thread``."""
-        return self._reader.here(threads.read_thread, tenant, thread_id)
-
-    async def threads(self, tenant: str, where: ThreadFilter, limit: int = 50, offset: int = 0) -> Sequence[Thread]:
-        """See ``Ledger.threads``."""
-        return await self._reader.apart(threads.read_threads, tenant, where, limit, offset)
+        return self._reader.here(thread_lists.read_thread, tenant, thread_id)
 
     async def update_thread(
         self,

@@ -14,6 +14,7 @@ from heapq import merge
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.ledger import RunFilter
 from dragoman.memory.model import Page, Run, RunStatus, RunView
+from dragoman.memory.sqlite import facets
 from dragoman.memory.sqlite.matching import holds, needle
 from dragoman.memory.sqlite.reading import view_of
 from dragoman.memory.sqlite.rows import run_of
@@ -31,6 +32,7 @@ _WALKS = {
     RunStatus.FAILED: SQL["ended_runs_before"],
     RunStatus.CANCELLED: SQL["ended_runs_before"],
 }
+_OF_FACET = SQL["runs_of_facet_before"]
 _MAX_INT = 2**63 - 1
 
 
@@ -61,6 +63,9 @@ def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: i
         return map(run_of, db.execute(_BY_THREAD, (tenant, where.thread_id, *tests)))
     if where.parent_run_id is not None:
         return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, *tests)))
+    facet = facets.best(db, tenant, "run", where.metadata)
+    if facet is not None and facet.number < facets.FEW:
+        return map(run_of, db.execute(_OF_FACET, (tenant, facet.key, *tests, facet.value)))
     statuses = frozenset(RunStatus) if where.statuses is None else where.statuses
     # One walk a status, merged as they go: each is read only as far as the page needs.
     walks = [map(run_of, db.execute(_WALKS[status], (tenant, str(status), *tests))) for status in sorted(statuses)]

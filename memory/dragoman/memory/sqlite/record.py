@@ -6,9 +6,10 @@ from dragoman.memory.errors import Conflict
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Batch, Submission, Submitted
 from dragoman.memory.model import TERMINAL, RunStatus, ThreadStatus
+from dragoman.memory.sqlite import facets
 from dragoman.memory.sqlite.commit import save_values
 from dragoman.memory.sqlite.later import RowsLater
-from dragoman.memory.sqlite.rows import RunRow, run_of
+from dragoman.memory.sqlite.rows import RunRow, load, run_of
 from dragoman.memory.sqlite.submit import add_opening, new_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end
@@ -68,5 +69,8 @@ def _insert(tx: Tx, row: RunRow, idempotency_key: str | None) -> None:
             row.message,
             row.output,
             row.failure,
+            row.setup,
         ),
     )
+    if row.metadata != b"{}":
+        facets.add(tx, row.tenant, "run", load(row.metadata), row.ordinal)

@@ -28,6 +28,7 @@ from dragoman.memory.model import (
     Thread,
     ThreadStatus,
 )
+from dragoman.memory.setup import setup_of
 
 __all__ = [
     "Row",
@@ -118,6 +119,7 @@ class RunRow:
     artifacts: int
     emitted: int
     base_checkpoint: int
+    setup: bytes | None = None
     steps: int = 0
     rollback: int = 0
     woken: int = 0
@@ -163,6 +165,7 @@ class RunRow:
             self.artifacts,
             self.emitted,
             self.base_checkpoint,
+            None if self.setup is None else setup_of(orjson.loads(self.setup)),
         )
 
 

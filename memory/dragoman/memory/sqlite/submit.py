@@ -7,8 +7,10 @@ from dragoman.memory.errors import QueueFull, ThreadBusy, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Lease, Submission, Submitted
 from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy, ThreadStatus
+from dragoman.memory.setup import dump_setup
+from dragoman.memory.sqlite import branch, facets
 from dragoman.memory.sqlite.deliveries import add_delivery
-from dragoman.memory.sqlite.rows import RunRow, dump_mapping, dump_optional, run_of
+from dragoman.memory.sqlite.rows import RunRow, dump_mapping, dump_optional, load, run_of
 from dragoman.memory.sqlite.signals import cancel_row
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.tx import Tx
@@ -41,6 +43,8 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     holder = worker if born else None
     insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6))
     add_opening(log, s, row.id, born=born)
+    if born and row.setup is not None:
+        branch.begin(tx, row, log, now)
     log.status = ThreadStatus.BUSY
     events = log.flush(now, insert=s.thread_metadata if is_new else None)
     for delivery in s.deliveries:
@@ -120,6 +124,7 @@ def new_row(s: Submission, log: ThreadLog, now: int, *, running: bool, wake_at: 
         artifacts=0,
         emitted=0,
         base_checkpoint=log.checkpoint,
+        setup=None if s.setup is None else dump_optional(dump_setup(s.setup)),
     )
 
 
@@ -155,7 +160,10 @@ def insert_run(
             row.metadata,
             row.input,
             row.message,
+            row.setup,
         ),
     )
+    if row.metadata != b"{}":
+        facets.add(tx, row.tenant, "run", load(row.metadata), row.ordinal)
     if worker is not None:
         tx.running[row.tenant, row.id] = worker, row

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import orjson
 
 from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
-from dragoman.memory.sqlite import history
+from dragoman.memory.sqlite import facets, history
 from dragoman.memory.sqlite.later import RowsLater
 from dragoman.memory.sqlite.rows import dump_mapping, make_event
 from dragoman.memory.sqlite.tx import Tx
@@ -87,6 +87,10 @@ class ThreadLog:
             return self.values()
         return history.values_at(self._tx.execute, self.tenant, self.id, number) if number else {}
 
+    def has_checkpoint(self, number: int) -> bool:
+        """Whether a checkpoint is there."""
+        return history.has(self._tx.execute, self.tenant, self.id, number)
+
     def save_values(
         self,
         values: Mapping[str, Json],
@@ -136,6 +140,8 @@ class ThreadLog:
         tx, status = self._tx, str(self.status)
         if insert is not None:
             metadata, ordinal = dump_mapping(insert), tx.next_ordinal(now)
+            if insert:
+                facets.add(tx, self.tenant, "thread", insert, ordinal, self.id)
             tx.later(_INSERT, (self.tenant, self.id, ordinal, status, now, now, self.checkpoint, metadata))
         elif self._stored != (self.checkpoint, self.status):
             tx.execute(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))

@@ -1,43 +1,39 @@
-"""Threads: the verbs that change them, and reading them and their checkpoints."""
+"""Threads: the verbs that change them, and reading their checkpoints."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
 
+from dragoman.memory.conversation import joined
 from dragoman.memory.errors import Conflict, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
-from dragoman.memory.ledger import ThreadFilter
-from dragoman.memory.model import Checkpoint, Json, Thread, ThreadStatus
-from dragoman.memory.sqlite import history
-from dragoman.memory.sqlite.matching import holds, needle
-from dragoman.memory.sqlite.rows import dump_mapping, thread_of
+from dragoman.memory.model import Checkpoint, Json, Thread
+from dragoman.memory.sqlite import facets, history
+from dragoman.memory.sqlite.rows import dump_mapping, load, thread_of
 from dragoman.memory.sqlite.thread_log import ThreadLog, merged
+from dragoman.memory.sqlite.ttl import set_ttl
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
+from dragoman.memory.threads import CheckpointNotFound, Revision, ThreadTtl
 
 __all__ = [
     "copy_thread",
     "create_thread",
     "delete_thread",
+    "find_log",
     "read_checkpoints",
-    "read_thread",
-    "read_threads",
+    "remove_thread",
+    "revise_thread",
     "update_thread",
 ]
 
 _BY_ID = SQL["thread_by_id"]
 _EXISTS = SQL["thread_exists"]
-_NEWEST = SQL["threads_newest"]
-_IN_STATUS = {
-    ThreadStatus.IDLE: SQL["threads_newest"],
-    ThreadStatus.BUSY: SQL["threads_busy"],
-    ThreadStatus.INTERRUPTED: SQL["threads_needing_attention"],
-    ThreadStatus.ERROR: SQL["threads_needing_attention"],
-}
 _SET_METADATA = SQL["set_thread_metadata"]
 _COPY_CHECKPOINTS = SQL["copy_checkpoints"]
 _ACTIVE = SQL["active_runs_of_thread"]
+_WITH_METADATA = SQL["runs_with_metadata"]
 # What belongs to runs first: it is found through them.
 _DELETE = tuple(
     SQL[f"delete_{name}"]
@@ -65,8 +61,10 @@ def create_thread(
     metadata: Mapping[str, Json],
     values: Mapping[str, Json] | None,
     exist_ok: bool,
+    ttl: ThreadTtl | None,
+    revisions: Sequence[Revision],
 ) -> Thread:
-    """See ``Ledger.create_thread``."""
+    """See ``ThreadLedger.create_thread``."""
     if thread_id is not None and tx.execute(_EXISTS, (tenant, thread_id)).fetchone():
         if exist_ok:
             return _get(tx, tenant, thread_id)
@@ -75,8 +73,33 @@ def create_thread(
     log = ThreadLog(tx, tenant, thread_id or uuid7())
     if content := merged({}, values):
         log.save_values(content, now, None)
+    for revision in revisions:
+        _revise(log, revision, now)
     log.flush(now, insert=metadata)
+    if ttl is not None:
+        set_ttl(tx, tenant, log.id, ttl, now)
     return _get(tx, tenant, log.id)
+
+
+def revise_thread(tx: Tx, tenant: str, thread_id: str, revisions: Sequence[Revision], base: int | None) -> Thread:
+    """See ``ThreadLedger.revise_thread``."""
+    log = find_log(tx, tenant, thread_id)
+    now = now_micros()
+    if base is not None and not log.has_checkpoint(base):
+        raise CheckpointNotFound(f"The thread {thread_id!r} has no such checkpoint.")
+    for revision in revisions:
+        _revise(log, revision, now, base)
+        base = None
+    log.flush(now)
+    return _get(tx, tenant, thread_id)
+
+
+def _revise(log: ThreadLog, revision: Revision, now: int, base: int | None = None) -> None:
+    old = log.values() if base is None else log.values_at(base)
+    new = merged(old, revision.values)
+    if revision.messages:
+        new["messages"] = joined(old.get("messages") or (), revision.messages)
+    log.save_values(new, now, None, parent=base, metadata=revision.metadata)
 
 
 def update_thread(
@@ -88,14 +111,17 @@ def update_thread(
     messages: Sequence[Mapping[str, Json]],
 ) -> Thread:
     """See ``Ledger.update_thread``. None deletes a key of the metadata, as it does of the values."""
-    log = _log(tx, tenant, thread_id)
+    log = find_log(tx, tenant, thread_id)
     now = now_micros()
     if values is not None or messages:
         log.save_values(merged(log.values(), values, messages), now, None)
     log.flush(now)
     if metadata is not None:
-        known = _get(tx, tenant, thread_id).metadata
-        tx.execute(_SET_METADATA, (dump_mapping(merged(known, metadata)), now, tenant, thread_id))
+        known = _get(tx, tenant, thread_id)
+        new = merged(known.metadata, metadata)
+        facets.drop(tx, tenant, "thread", known.metadata, known.ordinal)
+        facets.add(tx, tenant, "thread", new, known.ordinal, thread_id)
+        tx.execute(_SET_METADATA, (dump_mapping(new), now, tenant, thread_id))
     return _get(tx, tenant, thread_id)
 
 
@@ -110,9 +136,18 @@ def copy_thread(tx: Tx, tenant: str, thread_id: str) -> Thread:
 
 def delete_thread(tx: Tx, tenant: str, thread_id: str) -> None:
     """See ``Ledger.delete_thread``."""
-    _log(tx, tenant, thread_id)
+    find_log(tx, tenant, thread_id)
     if tx.execute(_ACTIVE, (tenant, thread_id)).fetchone():
         raise Conflict(f"The thread {thread_id!r} has an active run; cancel it first.")
+    remove_thread(tx, tenant, thread_id)
+
+
+def remove_thread(tx: Tx, tenant: str, thread_id: str) -> None:
+    """Delete a thread that has no active run, and all that hangs on it."""
+    thread = _get(tx, tenant, thread_id)
+    facets.drop(tx, tenant, "thread", thread.metadata, thread.ordinal)
+    for ordinal, metadata in tx.execute(_WITH_METADATA, (tenant, thread_id)).fetchall():
+        facets.drop(tx, tenant, "run", load(metadata), ordinal)
     tx.heads.pop((tenant, thread_id), None)
     for statement in _DELETE:
         tx.execute(statement, (tenant, thread_id))
@@ -125,41 +160,12 @@ def _get(tx: Tx, tenant: str, thread_id: str) -> Thread:
     return thread_of(row)
 
 
-def _log(tx: Tx, tenant: str, thread_id: str) -> ThreadLog:
+def find_log(tx: Tx, tenant: str, thread_id: str) -> ThreadLog:
+    """The log of a thread. Raises ``ThreadNotFound``."""
     log = ThreadLog.find(tx, tenant, thread_id)
     if log is None:
         raise ThreadNotFound(f"No thread {thread_id!r}.")
     return log
-
-
-def read_thread(db: sqlite3.Connection, tenant: str, thread_id: str) -> Thread:
-    """See ``Ledger.thread``."""
-    row = db.execute(_BY_ID, (tenant, thread_id)).fetchone()
-    if row is None:
-        raise ThreadNotFound(f"No thread {thread_id!r}.")
-    return thread_of(row)
-
-
-def read_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter, limit: int, offset: int) -> Sequence[Thread]:
-    """See ``Ledger.threads``."""
-    found: list[Thread] = []
-    for row in _candidates(db, tenant, where):
-        thread = thread_of(row)
-        if not holds(thread.metadata, where.metadata) or not holds(thread.values, where.values):
-            continue
-        if offset:
-            offset -= 1
-            continue
-        if len(found) == limit:
-            break
-        found.append(thread)
-    return found
-
-
-def _candidates(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> sqlite3.Cursor:
-    sql = _NEWEST if where.status is None else _IN_STATUS[where.status]
-    status = None if where.status is None else str(where.status)
-    return db.execute(sql, (tenant, status, needle(where.metadata), needle(where.values)))
 
 
 def read_checkpoints(

@@ -10,13 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dragoman.memory.codec import dumps
+from dragoman.memory.conversation import closed
 from dragoman.memory.ids import short_digest
 from dragoman.memory.ledger import NewInterrupt
 from dragoman.memory.model import Failure, Json, RunStatus, check_transition
+from dragoman.memory.setup import setup_of
+from dragoman.memory.sqlite import facets
+from dragoman.memory.sqlite.branch import return_to
 from dragoman.memory.sqlite.rows import RunRow, dump_failure, dump_optional, interrupt_of, load
 from dragoman.memory.sqlite.thread_log import ThreadLog
+from dragoman.memory.sqlite.ttl import set_ttl
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
+from dragoman.memory.threads import ThreadTtl
 
 __all__ = ["end", "forget", "open_interrupt", "park", "requeue", "store", "withdraw"]
 
@@ -66,6 +72,10 @@ def end(
     withdraw(tx, row)
     if row.rollback:
         _restore_values(row, log, now)
+    elif status is RunStatus.CANCELLED and log.checkpoint:
+        _close_calls(row, log, now)
+    if row.setup is not None:
+        _expire_thread(tx, row, now)
     if status is RunStatus.SUCCEEDED:
         log.add(row.id, "run.succeeded", {"output": output})
     elif status is RunStatus.CANCELLED:
@@ -78,12 +88,34 @@ def end(
 
 
 def _restore_values(row: RunRow, log: ThreadLog, now: int) -> None:
-    if log.checkpoint == row.base_checkpoint:
+    if row.attempt == 0:
+        return  # it changed nothing, and others may have
+    base = row.base_checkpoint
+    if row.setup is not None and setup_of(load(row.setup)).from_checkpoint is not None:
+        base = max(base - 1, 0)  # what the thread had before the run took it back
+    if log.checkpoint != base:
+        return_to(log, row.id, base, now)
+
+
+def _close_calls(row: RunRow, log: ThreadLog, now: int) -> None:
+    """Give each call of a tool in the thread's messages that has no result one that says so."""
+    values = log.values()
+    messages = values.get("messages") or ()
+    whole = closed(messages)
+    if whole is None:
         return
-    new, old = log.values(), log.values_at(row.base_checkpoint)
-    changed = {key: old.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
-    log.save_values(old, now, row.id)
-    log.add(row.id, "values", {"values": changed, "checkpoint": log.checkpoint})
+    log.save_values({**values, "messages": whole}, now, row.id)
+    data: dict[str, Json] = {"values": {}, "checkpoint": log.checkpoint}
+    if whole[: len(messages)] == messages:
+        data["messages"] = whole[len(messages) :]
+    else:
+        data["values"] = {"messages": whole}
+    log.add(row.id, "values", data)
+
+
+def _expire_thread(tx: Tx, row: RunRow, now: int) -> None:
+    if setup_of(load(row.setup)).forget:
+        set_ttl(tx, row.tenant, row.thread_id, ThreadTtl(1), now)
 
 
 def _wake_parent(tx: Tx, child: RunRow, parent_id: str, now: int) -> None:
@@ -213,5 +245,7 @@ def _write_row(tx: Tx, row: RunRow) -> None:
 def forget(tx: Tx, row: RunRow) -> None:
     """Delete an ended run and what belongs to it, except its events."""
     tx.running.pop((row.tenant, row.id), None)
+    if row.metadata != b"{}":
+        facets.drop(tx, row.tenant, "run", load(row.metadata), row.ordinal)
     for statement in _FORGET:
         tx.execute(statement, (row.tenant, row.id))

@@ -1,0 +1,25 @@
+-- Pairs of metadata by which threads and runs are found.
+
+-- :name insert_facet
+-- tenant, kind, key, value, ordinal, id
+INSERT INTO facets (tenant, kind, key, value, ordinal, id) VALUES (?, ?, ?, ?, ?, ?);
+
+-- :name delete_facet
+-- tenant, kind, key, value, ordinal
+DELETE FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? AND ordinal = ?;
+
+-- :name count_facets
+-- Up to a limit. tenant, kind, key, value, limit
+SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? LIMIT ?);
+
+-- :name runs_with_metadata
+-- What delete_thread looks through. tenant, thread_id
+SELECT ordinal, metadata FROM runs INDEXED BY runs_by_thread
+WHERE tenant = ? AND thread_id = ? AND metadata <> x'7b7d';
+
+-- :name runs_of_facet_before
+-- For a pair that few have: the ordinals are sorted, not the rows.
+-- tenant, key, before, updated_after, text of the metadata, agent, value
+SELECT {run_columns} FROM runs WHERE ordinal IN (
+    SELECT ordinal FROM facets WHERE tenant = ?1 AND kind = 'run' AND key = ?2 AND value = ?7 AND ordinal < ?3)
+{and_matches} ORDER BY ordinal DESC;
