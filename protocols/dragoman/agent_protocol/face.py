@@ -131,11 +131,12 @@ class Face:
         *,
         cancel_on_leave: bool,
         begin: int | None = None,
+        subgraphs: bool = False,
     ) -> RunStream:
         """The answer that streams a run, see ``RunStream``. ``Location`` carries the modes: a client that comes back
         says nothing of them."""
         where = location(call.surface, run)
-        query = "&".join(f"stream_mode={mode}" for mode in modes)
+        query = "&".join([*(f"stream_mode={mode}" for mode in modes), *(["stream_subgraphs=true"] * subgraphs)])
         return RunStream(
             self.engine,
             self.settings,
@@ -146,6 +147,7 @@ class Face:
             after=after,
             begin=begin,
             cancel_on_leave=cancel_on_leave,
+            subgraphs=subgraphs,
             headers=[("Content-Location", where), ("Location", f"{where}/stream?{query}")],
         )
 

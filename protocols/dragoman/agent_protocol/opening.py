@@ -35,6 +35,7 @@ class NewRun:
     request: RunRequest
     modes: list[str]
     cancel_on_leave: bool
+    subgraphs: bool = False
 
 
 _new_run = maker(NewRun)
@@ -48,6 +49,7 @@ class OldRun:
     modes: list[str]
     cancel_on_leave: bool
     after: Position
+    subgraphs: bool = False
 
 
 async def opening(face: Face, call: Call) -> NewRun | OldRun:
@@ -64,7 +66,7 @@ async def opening(face: Face, call: Call) -> NewRun | OldRun:
 async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_id: str | None) -> NewRun | OldRun:
     asked = call.read(RunCreate, body)
     modes = [str(mode) for mode in asked.stream_mode]
-    refuse_run(body, modes)
+    refuse_run(body)
     leave = asked.on_disconnect == "cancel"
     if thread_id is None and asked.thread_id is not None:
         thread_id = await face.checked_thread_id(call, asked.thread_id)
@@ -88,13 +90,14 @@ async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_
 async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | None) -> NewRun | OldRun:
     asked = call.read(SdkRunCreate, body)
     modes = [str(mode) for mode in asked.stream_mode]
-    refuse_run(body, modes)
+    refuse_run(body)
     leave = asked.on_disconnect == "cancel"
     if asked.command is not None:
         await face.engine.assistants.get(call.principal, asked.assistant_id)
         run, after = await _resume(face, call, body, asked.command, thread_id)
-        return OldRun(run, modes, leave, after)
-    return NewRun(await sdk_request(face, call.principal, asked, thread_id), modes, leave)
+        return OldRun(run, modes, leave, after, asked.stream_subgraphs)
+    request = await sdk_request(face, call.principal, asked, thread_id)
+    return NewRun(request, modes, leave, asked.stream_subgraphs)
 
 
 async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thread_id: str | None) -> RunRequest:
@@ -104,7 +107,9 @@ async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thr
     agent = face.agent(assistant.agent)
     read = given(agent, asked.input)
     special = "" if assistant.id == own_assistant_id(agent.name) else assistant.id
-    modes = tuple(str(mode) for mode in asked.stream_mode)
+    options = RunOptions(
+        tuple(str(mode) for mode in asked.stream_mode), asked.multitask_strategy, special, asked.stream_subgraphs
+    )
     return RunRequest(
         agent=agent.name,
         input=read.input,
@@ -114,7 +119,7 @@ async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thr
         create_thread=thread_id is None or asked.if_not_exists == "create",
         thread_metadata={"graph_id": agent.name, "assistant_id": assistant.id},
         policy=ThreadPolicy(asked.multitask_strategy),
-        metadata=RunOptions(modes, asked.multitask_strategy, special).within(asked.metadata),
+        metadata=options.within(asked.metadata),
         delay=asked.after_seconds,
     )
 

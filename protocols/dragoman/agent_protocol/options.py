@@ -22,12 +22,13 @@ _DEFAULT_STRATEGY: Final = "enqueue"
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """``stream_mode``: what a client that joins without saying gets. ``multitask_strategy``: told back.
-    ``assistant_id``: the assistant whose run it is, where that is not the agent's own."""
+    """``stream_mode``, ``stream_subgraphs``: what a client that joins without saying gets. ``multitask_strategy``: told
+    back. ``assistant_id``: the assistant whose run it is, where that is not the agent's own."""
 
     stream_mode: tuple[str, ...] = _DEFAULT_MODES
     multitask_strategy: str = _DEFAULT_STRATEGY
     assistant_id: str = ""
+    stream_subgraphs: bool = False
 
     @classmethod
     def of(cls, metadata: Mapping[str, Json]) -> RunOptions:
@@ -37,7 +38,8 @@ class RunOptions:
             return _DEFAULTS
         modes: Sequence[Any] = kept.get("stream_mode") or _DEFAULT_MODES
         strategy = str(kept.get("multitask_strategy") or _DEFAULT_STRATEGY)
-        return cls(tuple(str(m) for m in modes), strategy, str(kept.get("assistant_id") or ""))
+        assistant = str(kept.get("assistant_id") or "")
+        return cls(tuple(str(m) for m in modes), strategy, assistant, kept.get("stream_subgraphs") is True)
 
     @classmethod
     def of_modes(cls, modes: Sequence[str]) -> RunOptions:
@@ -58,6 +60,8 @@ class RunOptions:
             kept["multitask_strategy"] = self.multitask_strategy
         if self.assistant_id:
             kept["assistant_id"] = self.assistant_id
+        if self.stream_subgraphs:
+            kept["stream_subgraphs"] = True
         return {**metadata, RESERVED: kept} if kept else metadata
 
     @staticmethod

@@ -16,7 +16,7 @@ from dragoman.agent_protocol.options import RunOptions
 from dragoman.agent_protocol.shapes import run_status, statuses_named
 from dragoman.agent_protocol.sse import START, Position, position
 from dragoman.agent_protocol.surface import Surface
-from dragoman.agent_protocol.unkept import refuse, refuse_run
+from dragoman.agent_protocol.unkept import refuse
 from dragoman.agent_protocol.wire import CancelQuery, RunSearch
 from dragoman.agent_protocol.wire_sdk import JoinQuery, RunListQuery
 from dragoman.memory.errors import RunNotFound
@@ -58,13 +58,28 @@ async def stream(face: Face, call: Call) -> Answer:
     """POST /runs/stream, POST /threads/{thread_id}/runs/stream"""
     opened = await opening(face, call)
     if not isinstance(opened, NewRun):
-        return face.stream(call, opened.run, opened.modes, opened.after, cancel_on_leave=opened.cancel_on_leave)
+        return face.stream(
+            call,
+            opened.run,
+            opened.modes,
+            opened.after,
+            cancel_on_leave=opened.cancel_on_leave,
+            subgraphs=opened.subgraphs,
+        )
     request, before = opened.request, 0
     if request.thread_id is not None and not request.create_thread:
         before = (await face.engine.thread(call.principal, request.thread_id)).last_seq
     run = await face.engine.accept(call.principal, request)
     begin = None if request.thread_id is not None and request.create_thread else before
-    return face.stream(call, run, opened.modes, START, cancel_on_leave=opened.cancel_on_leave, begin=begin)
+    return face.stream(
+        call,
+        run,
+        opened.modes,
+        START,
+        cancel_on_leave=opened.cancel_on_leave,
+        begin=begin,
+        subgraphs=opened.subgraphs,
+    )
 
 
 async def create(face: Face, call: Call) -> Answer:
@@ -100,9 +115,10 @@ async def watch(face: Face, call: Call) -> Answer:
     asked = call.read_query(JoinQuery)
     after: Position | None = position(call.header(b"last-event-id"))
     run = await face.run(call)
-    modes = [str(mode) for mode in asked.stream_mode or RunOptions.of(run.metadata).stream_mode]
-    refuse_run({}, modes)
-    return face.stream(call, run, modes, after, cancel_on_leave=asked.cancel_on_disconnect)
+    kept = RunOptions.of(run.metadata)
+    modes = [str(mode) for mode in asked.stream_mode or kept.stream_mode]
+    subgraphs = kept.stream_subgraphs if asked.stream_subgraphs is None else asked.stream_subgraphs
+    return face.stream(call, run, modes, after, cancel_on_leave=asked.cancel_on_disconnect, subgraphs=subgraphs)
 
 
 async def cancel(face: Face, call: Call) -> Answer:

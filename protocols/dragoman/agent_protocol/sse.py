@@ -20,15 +20,15 @@ from sse_starlette import EventSourceResponse
 from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
+from dragoman.agent_protocol.reading import RunReader
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.speech import Frame
-from dragoman.agent_protocol.stream import FOLDED, RunFold, error_data
+from dragoman.agent_protocol.stream import FOLDED, error_data
 from dragoman.agent_protocol.surface import Surface
 from dragoman.engine import Engine
-from dragoman.engine.context import opening_message
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError, InputInvalid, RunNotFound
-from dragoman.memory.model import Event, Principal, Run
+from dragoman.memory.model import Principal, Run
 
 __all__ = ["START", "Position", "RunStream", "framed", "position"]
 
@@ -70,7 +70,8 @@ def framed(frame: Frame, identity: str = "") -> bytes:
 class RunStream:
     """The answer that streams a run from a position on; with none only what comes after now.
 
-    ``begin`` is an event before the run's first one, where that is known. ``cancel_on_leave``: the run is cancelled
+    ``begin`` is an event before the run's first one, where that is known. ``subgraphs``: with the runs that it calls.
+    ``cancel_on_leave``: the run is cancelled
     when its client leaves before the end. ``headers`` name the run, and where a client that was cut off comes back
     to.
     """
@@ -88,6 +89,7 @@ class RunStream:
         begin: int | None = None,
         cancel_on_leave: bool,
         headers: Sequence[tuple[str, str]],
+        subgraphs: bool = False,
     ) -> None:
         self._engine = engine
         self._settings = settings
@@ -98,7 +100,8 @@ class RunStream:
         self._begin = begin
         self._cancel_on_leave = cancel_on_leave
         self._headers = dict(headers)
-        self._fold = RunFold(surface, run.id, run.agent, modes, opening_message(run))
+        self._subgraphs = subgraphs
+        self._reader = RunReader(engine, principal, run, surface, modes, subgraphs=subgraphs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = EventSourceResponse(
@@ -126,8 +129,7 @@ class RunStream:
                 self._engine.subscribe(self._principal, self._run.thread_id, begin, self._run.id)
             ) as events:
                 async for event in events:
-                    await self._prepare(event)
-                    for n, frame in enumerate(self._fold.feed(event)):
+                    for n, frame in enumerate(await self._reader.feed(event)):
                         if Position(event.seq, n) > after:
                             closed = frame.event == "error"
                             yield framed(frame, f"{event.seq}-{n}" if n else str(event.seq))
@@ -141,28 +143,10 @@ class RunStream:
         """The event after which to read: the client's, or the run's first where frames depend on what came before."""
         if self._begin is not None:
             return self._begin
-        if after.seq and not FOLDED.intersection(self._modes):
+        if after.seq and not self._subgraphs and not FOLDED.intersection(self._modes):
             return after.seq if after.frame == _WHOLE_EVENT else after.seq - 1
         first = await self._engine.events(self._principal, self._run.thread_id, 0, 1, self._run.id)
         return first[0].seq - 1 if first else after.seq
-
-    async def _prepare(self, event: Event) -> None:
-        """Give the fold the thread's values where it cannot know them: as the run found them, and where others
-        changed them."""
-        if "values" not in self._modes:
-            return
-        if event.type == "run.started" and not self._fold.started:
-            run = self._run if self._run.attempt else await self._engine.get(self._principal, self._run.id)
-            await self._reset(run.base_checkpoint)
-        elif event.type == "values" and int(event.data.get("checkpoint", 0)) > self._fold.checkpoint + 1:
-            await self._reset(int(event.data["checkpoint"]))
-
-    async def _reset(self, checkpoint: int) -> None:
-        if checkpoint == 0:
-            return
-        found = await self._engine.checkpoints(self._principal, self._run.thread_id, 1, checkpoint + 1)
-        if found:
-            self._fold.values, self._fold.checkpoint = found[0].values, checkpoint
 
     async def _closing(self) -> bytes:
         """The last frame: ``end``, or ``error`` for a client that joins a run which failed before it came."""

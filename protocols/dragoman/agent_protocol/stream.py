@@ -6,7 +6,7 @@ events give the same frames, live and replayed.
     updates     what changed, by the name of who changed it: the agent, or one of its steps
     messages    the reply, piece by piece and whole; see ``speech.py``, also for messages-tuple
     custom      what the agent emitted, its progress and its artifacts: ``{"name", "data"}``
-    tasks       (SDK) its steps; events (SDK): all of it as LangChain's events
+    tasks, checkpoints, debug   (SDK) see ``inspection.py``; events (SDK): see ``langchain.py``
 
 Framing, replay and time are ``sse.py``'s.
 """
@@ -16,24 +16,20 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
+from dragoman.agent_protocol.inspection import Inspection
+from dragoman.agent_protocol.langchain import LangChainEvents
 from dragoman.agent_protocol.messages import told
 from dragoman.agent_protocol.shapes import messages_of, question
 from dragoman.agent_protocol.speech import Frame, Speech
 from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.model import Event, Json
 
-__all__ = ["FOLDED", "RunFold", "error_data"]
+__all__ = ["FOLDED", "STATEFUL", "RunFold", "error_data"]
 
-FOLDED: Final = frozenset({"values", "messages", "messages-tuple"})
+FOLDED: Final = frozenset({"values", "messages", "messages-tuple", "tasks", "checkpoints", "debug"})
 """The modes whose frames depend on earlier events of the run, so that a replay begins at its first one."""
-
-_LANGCHAIN: Final[Mapping[str, str]] = {
-    "run.started": "on_chain_start",
-    "values": "on_chain_stream",
-    "text": "on_chat_model_stream",
-    "custom": "on_custom_event",
-    "run.succeeded": "on_chain_end",
-}
+STATEFUL: Final = frozenset({"values", "checkpoints", "debug"})
+"""The modes that tell the thread's whole values."""
 
 
 def error_data(failure: Mapping[str, Any]) -> dict[str, Json]:
@@ -46,7 +42,7 @@ class RunFold:
 
     ``values`` and ``checkpoint`` are the thread's newest; the driver sets them to what the run found, and anew where
     the thread changed without the run. ``opening`` is the message that opens the run, shown before it is part of the
-    thread.
+    thread; ``input`` what it was given, for those who look inside.
     """
 
     def __init__(
@@ -56,6 +52,9 @@ class RunFold:
         agent: str,
         modes: Collection[str],
         opening: Sequence[Mapping[str, Json]] = (),
+        *,
+        thread_id: str = "",
+        input: Json = None,
     ) -> None:
         self.values: Mapping[str, Json] = {}
         self.checkpoint = 0
@@ -65,15 +64,20 @@ class RunFold:
         self._agent = agent
         self._modes = frozenset(modes)
         self._opening = opening
+        self._input = input
         self._speech = Speech(surface, run_id, agent, modes)
+        self._inside = Inspection(run_id, thread_id, modes)
+        self._langchain = LangChainEvents(run_id, thread_id, agent, input, self._speech.chunk)
+        self._at = 0
         self._readers: Mapping[str, Callable[[Mapping[str, Any]], list[Frame]]] = {
             "run.started": self._started,
             "run.waiting": self._waiting,
             "run.succeeded": self._succeeded,
-            "run.failed": lambda data: [Frame("error", error_data(data))],
+            "run.failed": self._failed,
             "values": self._changed,
             "text": lambda data: self._speech.piece(data.get("text", ""), data.get("step")),
-            "step.started": self._step_started,
+            "step.started": lambda data: self._inside.step_started(data.get("step", ""), self.checkpoint, self._at),
+            "child": self._child,
             "step.finished": self._step_finished,
             "step.failed": self._step_failed,
             "step.retried": lambda data: self._speech.retracted(data.get("step", "")),
@@ -85,9 +89,10 @@ class RunFold:
     def feed(self, event: Event) -> list[Frame]:
         """The frames that an event makes."""
         reader = self._readers.get(event.type)
+        self._at = event.at
         frames = reader(event.data) if reader is not None else []
         if "events" in self._modes:
-            frames = [*frames, *self._langchain(event)]
+            frames = [*frames, *self._langchain.feed(event)]
         return frames
 
     # -- the run's life -----------------------------------------------------------------------------------------------
@@ -98,16 +103,25 @@ class RunFold:
             ids = {m.get("id") for m in known}
             new = [m for m in self._opening if m.get("id") not in ids]
             frames.append(Frame("values", self._state({**self.values, "messages": [*known, *new]})))
+        if self._inside.wanted:
+            frames += self._inside.agent_started(self._agent, self._input, self.checkpoint, self._at)
         self.started = True
         return frames
 
     def _waiting(self, data: Mapping[str, Any]) -> list[Frame]:
         questions = [question(asked, self._surface) for asked in data.get("interrupts") or ()]
-        return self._both({"__interrupt__": questions}, {"__interrupt__": questions})
+        frames = self._both({"__interrupt__": questions}, {"__interrupt__": questions})
+        return frames + self._agent_done({}, None, questions)
 
     def _succeeded(self, data: Mapping[str, Any]) -> list[Frame]:
         output = {"output": data.get("output")}
-        return self._both(output, {self._agent: output})
+        return self._both(output, {self._agent: output}) + self._agent_done(output, None, [])
+
+    def _failed(self, data: Mapping[str, Any]) -> list[Frame]:
+        return [*self._agent_done({}, str(data.get("message", "")), []), Frame("error", error_data(data))]
+
+    def _agent_done(self, result: Mapping[str, Json], error: str | None, interrupts: Sequence[Json]) -> list[Frame]:
+        return self._inside.agent_done(self._agent, result, error, interrupts, self.checkpoint, self._at)
 
     def _both(self, added: Mapping[str, Json], update: Mapping[str, Json]) -> list[Frame]:
         frames: list[Frame] = []
@@ -128,7 +142,13 @@ class RunFold:
         update = dict(changed)
         if messages:
             update["messages"] = [told(m, self._surface) for m in messages]
-        return [*self._both({}, {self._agent: update}), *self._speech.whole(messages)]
+        return [*self._both({}, {self._agent: update}), *self._checkpointed(messages), *self._speech.whole(messages)]
+
+    def _checkpointed(self, messages: Sequence[Mapping[str, Json]]) -> list[Frame]:
+        if not self._inside.wanted:
+            return []
+        following = [] if any(m.get("role") == "assistant" for m in messages) else [self._agent]
+        return self._inside.checkpoint(self.checkpoint, self._state(self.values), following, self._at)
 
     def _merge(self, changed: Mapping[str, Json], messages: Sequence[Mapping[str, Json]]) -> None:
         merged = {k: v for k, v in {**self.values, **changed}.items() if v is not None}
@@ -136,31 +156,18 @@ class RunFold:
             merged["messages"] = [*(self.values.get("messages") or ()), *messages]
         self.values = merged
 
-    def _step_started(self, data: Mapping[str, Any]) -> list[Frame]:
-        if "tasks" not in self._modes:
-            return []
-        step = data.get("step", "")
-        return [Frame("tasks", {"id": f"{self._run_id}:{step}", "name": step, "input": None, "triggers": []})]
+    def _child(self, data: Mapping[str, Any]) -> list[Frame]:
+        key, agent, run_id = data.get("step", ""), data.get("agent", ""), data.get("run_id", "")
+        return self._inside.child(key, agent, run_id, self.checkpoint, self._at)
 
     def _step_finished(self, data: Mapping[str, Any]) -> list[Frame]:
         step, result = data.get("step", ""), data.get("result")
         frames = [Frame("updates", {step: result})] if "updates" in self._modes else []
-        return frames + self._step_done(step, {"result": result}, None)
+        return frames + self._inside.step_done(step, {"result": result}, None, self.checkpoint, self._at)
 
     def _step_failed(self, data: Mapping[str, Any]) -> list[Frame]:
-        return self._step_done(data.get("step", ""), {}, data.get("message", ""))
-
-    def _step_done(self, step: str, result: Mapping[str, Json], error: str | None) -> list[Frame]:
-        if "tasks" not in self._modes:
-            return []
-        done: dict[str, Json] = {
-            "id": f"{self._run_id}:{step}",
-            "name": step,
-            "error": error,
-            "interrupts": [],
-            "result": result,
-        }
-        return [Frame("tasks", done)]
+        step, message = data.get("step", ""), data.get("message", "")
+        return self._inside.step_done(step, {}, message, self.checkpoint, self._at)
 
     def _custom(self, name: Json, data: Json) -> list[Frame]:
         return [Frame("custom", {"name": name, "data": data})] if "custom" in self._modes else []
@@ -168,21 +175,3 @@ class RunFold:
     # -- shapes -------------------------------------------------------------------------------------------------------
     def _state(self, values: Mapping[str, Json]) -> dict[str, Json]:
         return {**values, "messages": messages_of(values, self._surface)}
-
-    def _langchain(self, event: Event) -> list[Frame]:
-        """An event as LangChain's ``astream_events`` (v2) would tell it."""
-        data: Mapping[str, Any] = event.data
-        kind, name = _LANGCHAIN.get(event.type, ""), self._agent
-        payload: Json = {}
-        if event.type == "values":
-            payload = {"chunk": data.get("values") or {}}
-        elif event.type == "text":
-            payload = {"chunk": self._speech.chunk(data.get("text", ""))}
-        elif event.type == "custom":
-            name, payload = str(data.get("name")), data.get("data")
-        elif event.type == "run.succeeded":
-            payload = {"output": data.get("output")}
-        if not kind:
-            return []
-        told_as: dict[str, Json] = {"event": kind, "name": name, "run_id": self._run_id, "data": payload}
-        return [Frame("events", {**told_as, "tags": [], "metadata": {}, "parent_ids": []})]

@@ -3,7 +3,7 @@ kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Final
 
 from dragoman.memory.errors import InputInvalid
@@ -18,7 +18,6 @@ _RUN: Final[Mapping[str, str]] = {
     "interrupt_before": "an agent decides itself where it waits",
     "interrupt_after": "an agent decides itself where it waits",
 }
-_MODES: Final = frozenset({"checkpoints", "debug"})
 
 
 def refuse(field: str, reason: str) -> InputInvalid:
@@ -33,11 +32,8 @@ def refuse_given(asked: Mapping[str, Json], table: Mapping[str, str]) -> None:
             raise refuse(field, table[field])
 
 
-def refuse_run(body: Mapping[str, Json], modes: Sequence[str]) -> None:
+def refuse_run(body: Mapping[str, Json]) -> None:
     """Raise ``InputInvalid`` for a promise in a run's body that is not kept."""
     refuse_given(body, _RUN)
     if body.get("on_completion") == "delete":
         raise refuse("on_completion delete", "a run and its thread are kept until they are deleted")
-    for mode in modes:
-        if mode in _MODES:
-            raise refuse(f"stream_mode {mode}", "read the thread's history")

@@ -144,6 +144,7 @@ class SdkRunCreate(Body):
     config: Config | None = None
     context: Fields
     stream_mode: StreamModes
+    stream_subgraphs: bool = False
     multitask_strategy: Literal["reject", "interrupt", "rollback", "enqueue"] = "enqueue"
     if_not_exists: Literal["create", "reject"] = "reject"
     on_disconnect: Literal["cancel", "continue"] = "continue"
@@ -175,6 +176,7 @@ class JoinQuery(Query):
     """GET /threads/{thread_id}/runs/{run_id}/stream and GET /runs/{run_id}/stream"""
 
     stream_mode: Annotated[list[StreamMode] | None, BeforeValidator(_list_of_modes)] = None
+    stream_subgraphs: bool | None = None
     cancel_on_disconnect: bool = False
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 from dragoman.agents.errors import ChildFailed
+from dragoman.engine.child_log import ChildLog
 from dragoman.engine.journal import failure_of, revive
 from dragoman.engine.ports import Activity
 from dragoman.engine.request import UNSET, RunRequest
@@ -32,15 +33,14 @@ async def call(ctx: Activity, key: str, agent: str, input: Json, text: str | Non
     ctx.parking.begin()
     try:
         await ctx.recorder.ensure_open()
-        child = await ctx.engine.accept_child(ctx.run, request)
-        child = await _work(ctx, child)
+        child = await _work(ctx, key, await ctx.engine.accept_child(ctx.run, request))
     finally:
         ctx.parking.end()
     while not child.ended:
         if child.status is RunStatus.WAITING and await _hand_down(ctx, key, child):
             ctx.parking.begin()
             try:
-                child = await _work(ctx, await ctx.engine.get(ctx.engine.principal_of(ctx.run), child.id))
+                child = await _work(ctx, key, await ctx.engine.get(ctx.engine.principal_of(ctx.run), child.id))
             finally:
                 ctx.parking.end()
         else:
@@ -48,10 +48,11 @@ async def call(ctx: Activity, key: str, agent: str, input: Json, text: str | Non
     return await _journal(ctx, key, child)
 
 
-async def _work(ctx: Activity, child: Run) -> Run:
+async def _work(ctx: Activity, key: str, child: Run) -> Run:
     """The child as it is once it has settled, or as it is now if another process drives it or it is asleep."""
     try:
-        return await ctx.engine.wait_here(child)
+        async with ChildLog(ctx, key, child):
+            return await ctx.engine.wait_here(child)
     except asyncio.CancelledError:
         if ctx.cancel_requested:
             ctx.engine.cancel_later(ctx.engine.principal_of(ctx.run), child.id, "its parent was cancelled")

@@ -75,7 +75,6 @@ BAD_SDK_RUNS: list[tuple[dict[str, Any], int, str]] = [
     ({"assistant_id": "echo", "input": {"text": "x"}, "interrupt_before": "*"}, 422, "interrupt_before is not served"),
     ({"assistant_id": "echo", "input": {"text": "x"}, "interrupt_after": ["a"]}, 422, "interrupt_after is not served"),
     ({"assistant_id": "echo", "input": {"text": "x"}, "checkpoint_id": UNKNOWN}, 422, "checkpoint_id is not served"),
-    ({"assistant_id": "echo", "input": {"text": "x"}, "stream_mode": "debug"}, 422, "stream_mode debug"),
     ({"assistant_id": "echo", "command": {"resume": "x"}}, 422, "thread_id"),
 ]
 
