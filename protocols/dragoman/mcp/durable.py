@@ -140,8 +140,8 @@ class DurableCalls:
         view = await self._engine.view(call.principal, run if run.ended else run.id)
         waits = view.run.status is RunStatus.WAITING
         askable = questions.askable(call, view.open_interrupts) if waits else []
-        # A task asks by requests to the client: one that takes none would poll a task that waits, and never be asked.
-        unasked = waits and not call.askable and self._settings.companions
+        # A task asks by requests to the client: one that takes none of them would poll a task that waits for ever.
+        unasked = waits and not askable and not call.elicits and self._settings.companions
         open_ended = as_task or not (view.run.ended or unasked)
         if call.detaches and open_ended and not (asks_first and askable):
             return await self._task(call, view)

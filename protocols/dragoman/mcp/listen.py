@@ -53,6 +53,7 @@ class Listening:
         self._catalog = catalog
         self._settings = settings
         self._tasks = tasks
+        self._over = False
         self._open: set[Watch] = set()
         self._of_caller: Counter[tuple[str, str]] = Counter()
 
@@ -68,6 +69,8 @@ class Listening:
         self._open.add(watch)
         self._of_caller[caller] += 1
         call.stop = watch.end
+        if self._over:
+            watch.end()
         try:
             await self._tell(call, watch, wanted)
         finally:
@@ -80,7 +83,8 @@ class Listening:
         return {"_meta": notices.of_subscription(call.id)}
 
     def end(self) -> None:
-        """End all streams with their results."""
+        """End all streams with their results, those too that are yet to begin."""
+        self._over = True
         for watch in list(self._open):
             watch.end()
 

@@ -107,15 +107,20 @@ async def test_a_client_without_elicitation_sees_that_input_is_required_and_no_r
     assert "Refund 500" in seen["statusMessage"]
 
 
+@pytest.mark.parametrize("others", [{}, {"roots": {"listChanged": True}}, {"sampling": {}}])
 async def test_a_call_that_waits_is_answered_with_the_handle_to_a_client_with_tasks_that_cannot_be_asked(
-    in_process: Start,
+    in_process: Start, others: Mapping[str, Any]
 ) -> None:
+    extensions: dict[str, Any] = {"io.modelcontextprotocol/tasks": {}}
+    told: dict[str, Any] = {
+        "meta": {"io.modelcontextprotocol/clientCapabilities": {"extensions": extensions, **others}}
+    }
     async with in_process() as client:
-        handle = await client.call("refund", REFUND, tasks=True)
+        handle = await client.call("refund", REFUND, **told)
         answer = {"run_id": handle["structuredContent"]["run_id"], "answer": "approve"}
-        done = await client.call("run_answer", answer, tasks=True)
+        done = await client.call("run_answer", answer, **told)
     async with in_process(companions=False) as client:
-        without_companions = await client.call("refund", REFUND, tasks=True)
+        without_companions = await client.call("refund", REFUND, **told)
     assert handle["resultType"] == "complete"
     assert handle["structuredContent"]["status"] == "waiting"
     assert done["structuredContent"]["output"] == "refunded 500"
