@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import KEYS
+from conformance.mcp_requirements.where import KEYS, SCOPES
 from conformance.requirement import Requirement
 
 __all__ = ["AUTHORIZATION"]
@@ -58,8 +58,8 @@ AUTHORIZATION: Final = (
         tests=(
             f"{KEYS}no_key_is_challenged_without_an_error_code",
             f"{KEYS}a_wrong_key_is_challenged_as_an_invalid_token_and_not_repeated",
+            f"{SCOPES}over_http_the_answer_is_403_with_a_challenge",
         ),
-        unmet="403 for missing scopes: there are no scopes yet.",
     ),
     _missing("scope-hierarchy", _INDEX, "Step-Up Authorization Flow", "A broader scope stands for narrower ones."),
     _missing("audience-binding", _SECURITY, "Token Audience Binding and Validation", "Tokens were issued for its use."),

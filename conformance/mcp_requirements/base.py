@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.mcp_requirements.where import (
-    BUILDING,
     CALLS,
     HTTP,
+    INPUT,
     PROTOCOL,
     R_BASE,
     R_TASKS,
@@ -22,6 +22,7 @@ __all__ = ["BASE"]
 _PAGE: Final = "basic/index"
 _VERSIONING: Final = "basic/versioning"
 _NO_REQUESTS: Final = "A modern server sends no requests; that it sends none is patterns.no-server-requests."
+_DIALECT: Final = f"{INPUT}a_schema_is_read_as_2020_12_or_by_the_dialect_that_it_names"
 
 BASE: Final = (
     Requirement(
@@ -219,8 +220,7 @@ BASE: Final = (
         section="Implementation Requirements",
         says="A schema without $schema is read as 2020-12.",
         binds="both",
-        tests=(f"{R_BASE}schemas_of_tools_are_valid_json_schema_2020_12_objects",),
-        unmet=f"{BUILDING}: schemas that people write by hand",
+        tests=(f"{R_BASE}schemas_of_tools_are_valid_json_schema_2020_12_objects", _DIALECT),
     ),
     Requirement(
         id="base.schema-unsupported-dialect",
@@ -228,7 +228,7 @@ BASE: Final = (
         section="Implementation Requirements",
         says="Validate by the declared dialect, and say so where it is not supported.",
         binds="both",
-        unmet=f"{BUILDING}: schemas that people write by hand",
+        tests=(_DIALECT, f"{INPUT}a_dialect_that_is_not_supported_is_refused_where_the_tool_is_made"),
     ),
     Requirement(
         id="base.schema-valid",
@@ -244,7 +244,7 @@ BASE: Final = (
         section="$ref Resolution",
         says="A $ref to the network is not followed by itself.",
         binds="both",
-        unmet=f"{BUILDING}: schemas that people write by hand",
+        tests=(f"{INPUT}a_schema_that_lies_elsewhere_is_not_fetched",),
     ),
     Requirement(
         id="base.schema-fetch-off",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.mcp_requirements.where import (
-    BUILDING,
     CALLS,
+    CLIENT_REQUESTS,
     KEYS,
     PROJECT,
     PROTOCOL,
@@ -19,6 +19,7 @@ __all__ = ["CLIENT"]
 
 _ELICITATION: Final = "client/elicitation"
 _SAMPLING: Final = "client/sampling"
+_NO_TOOLS: Final = "The server asks for completions without tools, so no message of it holds a tool's use or result."
 _NO_URLS: Final = "The server sends no URL mode requests."
 _REFUSED: Final = f"{CALLS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
 _NO_FORM: Final = f"{CALLS}what_asks_for_authorization_is_never_put_into_a_form"
@@ -30,7 +31,7 @@ def _url(id: str, section: str, says: str) -> Requirement:
 
 
 def _sampling(id: str, section: str, says: str) -> Requirement:
-    return Requirement(id=f"sampling.{id}", page=_SAMPLING, section=section, says=says, unmet=BUILDING)
+    return Requirement(id=f"sampling.{id}", page=_SAMPLING, section=section, says=says, outside=_NO_TOOLS)
 
 
 CLIENT: Final = (
@@ -147,9 +148,22 @@ CLIENT: Final = (
     _url("url-same-user-completes", "Phishing", "Who began is who completes."),
     _url("url-tampering", "Phishing", "A changed URL changes nobody's identity."),
     _sampling("tools-declared", "Tools in Sampling", "No tools for clients that have not declared them."),
-    _sampling("roles", "Messages", "Messages have a role and a content."),
+    Requirement(
+        id="sampling.roles",
+        page=_SAMPLING,
+        section="Messages",
+        says="Messages have a role and a content.",
+        tests=(f"{CLIENT_REQUESTS}a_completion_is_asked_for_as_one",),
+    ),
     _sampling("tool-results-alone", "Tool Result Messages", "A message with tool results holds nothing else."),
     _sampling("tool-results-balance", "Tool Use and Result Balance", "Each use of a tool is followed by its result."),
     _sampling("tool-results-ids", "Security Considerations", "Results name the use that they belong to."),
-    _sampling("sensitive", "Security Considerations", "Sensitive data is handled with care."),
+    Requirement(
+        id="sampling.sensitive",
+        page=_SAMPLING,
+        section="Security Considerations",
+        says="Sensitive data is handled with care.",
+        tests=(f"{CALLS}a_reply_of_another_tenant_or_to_nothing_is_ignored", _REFUSED),
+        unmet="A completion is its tenant's and its caller's alone; but it lies in the ledger unencrypted.",
+    ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import BUILDING, CALLS, HTTP, R_PATTERNS, R_TRANSPORTS, STDIO, TASK
+from conformance.mcp_requirements.where import CALLS, HTTP, LISTEN, R_PATTERNS, R_TRANSPORTS, STDIO, TASK
 from conformance.requirement import Requirement
 
 __all__ = ["PATTERNS"]
@@ -16,6 +16,8 @@ _PROGRESS: Final = "basic/patterns/progress"
 _SUBSCRIPTIONS: Final = "basic/patterns/subscriptions"
 _CLOSED: Final = f"{HTTP}closing_the_stream_ends_the_request_and_leaves_the_run_which_a_second_call_meets"
 _REFUSED: Final = f"{CALLS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
+_ACKNOWLEDGED: Final = f"{LISTEN}the_first_message_tells_what_is_honoured_and_everything_names_the_subscription"
+_NO_CANCELLING: Final = f"{R_TRANSPORTS}a_server_takes_no_request_back_and_ends_a_subscription_by_its_result"
 
 PATTERNS: Final = (
     Requirement(
@@ -33,14 +35,15 @@ PATTERNS: Final = (
         page=_CANCELLATION,
         section="Cancellation Flow",
         says="Tearing down a subscription is told with notifications/cancelled for its listen request.",
-        unmet=BUILDING,
+        unmet="The schema says otherwise, and so do the SDKs: the listen request's result (SubscriptionsListenResult) "
+        "tells of it, and a request that was cancelled is owed none.",
     ),
     Requirement(
         id="cancellation.nothing-else",
         page=_CANCELLATION,
         section="Cancellation Flow",
         says="A server sends notifications/cancelled for nothing else.",
-        unmet=BUILDING,
+        tests=(_NO_CANCELLING,),
     ),
     Requirement(
         id="cancellation.disconnect",
@@ -55,14 +58,14 @@ PATTERNS: Final = (
         section="Behavior Requirements",
         says="A cancellation names a request of the client's that is believed to be open.",
         binds="both",
-        unmet=BUILDING,
+        tests=(_NO_CANCELLING,),
     ),
     Requirement(
         id="cancellation.server-names-listen",
         page=_CANCELLATION,
         section="Behavior Requirements",
         says="A cancellation by the server names a subscriptions/listen request.",
-        unmet=BUILDING,
+        tests=(_NO_CANCELLING,),
     ),
     Requirement(
         id="cancellation.races",
@@ -208,28 +211,28 @@ PATTERNS: Final = (
         page=_SUBSCRIPTIONS,
         section="Opening a Stream",
         says="No kinds of notifications that the client has not asked for.",
-        unmet=BUILDING,
+        tests=(f"{LISTEN}only_what_was_asked_for_is_told",),
     ),
     Requirement(
         id="subscriptions.acknowledged",
         page=_SUBSCRIPTIONS,
         section="Acknowledgment",
         says="The first message of a subscription acknowledges it, with its id.",
-        unmet=BUILDING,
+        tests=(_ACKNOWLEDGED,),
     ),
     Requirement(
         id="subscriptions.nothing-before",
         page=_SUBSCRIPTIONS,
         section="Acknowledgment",
         says="Nothing of a subscription comes before its acknowledgment.",
-        unmet=BUILDING,
+        tests=(_ACKNOWLEDGED,),
     ),
     Requirement(
         id="subscriptions.id",
         page="basic/index",
         section="_meta",
         says="What a listen stream delivers has the subscription's id in _meta.",
-        unmet=BUILDING,
+        tests=(_ACKNOWLEDGED, f"{LISTEN}a_task_is_told_in_full_whenever_it_stands_otherwise"),
     ),
     Requirement(
         id="stdio.silent-after-cancel",

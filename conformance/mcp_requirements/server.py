@@ -6,14 +6,16 @@ from typing import Final
 
 from conformance.mcp_requirements.where import (
     BAD_INPUT,
-    BUILDING,
     CALLS,
     COMPLETION,
+    LOGS,
+    PARAMS,
     PROJECT,
     PROMPTS,
     PROTOCOL,
     R_BASE,
     R_SERVER,
+    RESOURCES,
     TASK,
 )
 from conformance.requirement import Requirement
@@ -33,8 +35,20 @@ _READ: Final = f"{CALLS}artifacts_come_with_the_result_and_are_read_by_their_uri
 _NOTHING_THERE: Final = f"{R_SERVER}a_uri_that_names_nothing_is_invalid_and_never_an_empty_result"
 
 
-def _building(id: str, page: str, section: str, says: str) -> Requirement:
-    return Requirement(id=id, page=page, section=section, says=says, unmet=BUILDING)
+_PARAMS_DECLARED: Final = f"{PARAMS}a_wrong_declaration_is_refused_where_the_tool_is_made"
+_PARAMS_REFUSED: Final = f"{PARAMS}headers_that_do_not_are_refused"
+_ADDS_NONE: Final = f"{LOGS}a_log_message_is_what_a_function_logged_and_the_server_adds_none"
+_OWN_LOGS: Final = (
+    "What a function logs is sent as it is, and its author answers for it; the server adds none of its own."
+)
+
+
+def _param(id: str, says: str, test: str = _PARAMS_DECLARED) -> Requirement:
+    return Requirement(id=f"tools.x-mcp-header-{id}", page=_TOOLS, section="x-mcp-header", says=says, tests=(test,))
+
+
+def _logging(id: str, section: str, says: str, *tests: str, unmet: str = "") -> Requirement:
+    return Requirement(id=f"logging.{id}", page=_LOGGING, section=section, says=says, tests=tests, unmet=unmet)
 
 
 SERVER: Final = (
@@ -74,13 +88,13 @@ SERVER: Final = (
         says="inputSchema is a JSON Schema object.",
         tests=(f"{R_BASE}schemas_of_tools_are_valid_json_schema_2020_12_objects",),
     ),
-    _building("tools.x-mcp-header-not-empty", _TOOLS, "x-mcp-header", "The annotation is not empty."),
-    _building("tools.x-mcp-header-token", _TOOLS, "x-mcp-header", "It is a token, as names of HTTP fields are."),
-    _building("tools.x-mcp-header-no-controls", _TOOLS, "x-mcp-header", "It has no control characters."),
-    _building("tools.x-mcp-header-unique", _TOOLS, "x-mcp-header", "It is there once, whatever its case."),
-    _building("tools.x-mcp-header-primitive", _TOOLS, "x-mcp-header", "It is on an integer, a string or a boolean."),
-    _building("tools.x-mcp-header-safe-integers", _TOOLS, "x-mcp-header", "Integers are within 2^53 - 1 of zero."),
-    _building("tools.x-mcp-header-reachable", _TOOLS, "x-mcp-header", "It is reached by properties alone."),
+    _param("not-empty", "The annotation is not empty."),
+    _param("token", "It is a token, as names of HTTP fields are."),
+    _param("no-controls", "It has no control characters."),
+    _param("unique", "It is there once, whatever its case."),
+    _param("primitive", "It is on an integer, a string or a boolean."),
+    _param("safe-integers", "Integers are within 2^53 - 1 of zero.", _PARAMS_REFUSED),
+    _param("reachable", "It is reached by properties alone."),
     Requirement(
         id="tools.output-conforms",
         page=_TOOLS,
@@ -140,8 +154,7 @@ SERVER: Final = (
         page=_RESOURCES,
         section="Capabilities",
         says="resources/list answers with the resources there are.",
-        tests=(_READ, _DECLARED),
-        unmet=f"{BUILDING}: the list",
+        tests=(_READ, _DECLARED, f"{RESOURCES}the_list_has_what_is_offered_then_agents_then_the_newest_runs"),
     ),
     Requirement(
         id="resources.list-stable",
@@ -286,15 +299,39 @@ SERVER: Final = (
         tests=(f"{COMPLETION}ids_are_those_of_the_callers_tenant",),
     ),
     # -- logging ------------------------------------------------------------------------------------------------------
-    _building(
-        "logging.declared", _LOGGING, "Capabilities", "A server that sends log messages declares the capability."
+    _logging(
+        "declared",
+        "Capabilities",
+        "A server that sends log messages declares the capability.",
+        f"{LOGS}log_messages_are_declared_in_each_era",
     ),
-    _building("logging.asked-for", _LOGGING, "Per-request log level", "No log messages for a request without a level."),
-    _building("logging.own-stream", _LOGGING, "Per-request log level", "Log messages go with their own request alone."),
-    _building("logging.no-secrets", _LOGGING, "Security", "Log messages hold no credentials or secrets."),
-    _building("logging.no-persons", _LOGGING, "Security", "Log messages hold nothing that identifies a person."),
-    _building(
-        "logging.no-internals", _LOGGING, "Security", "Log messages hold no internals that would help an attack."
+    _logging(
+        "asked-for",
+        "Per-request log level",
+        "No log messages for a request without a level.",
+        f"{LOGS}a_modern_request_that_says_no_level_hears_nothing",
+        f"{LOGS}the_level_of_one_request_is_not_that_of_another",
+    ),
+    _logging(
+        "own-stream",
+        "Per-request log level",
+        "Log messages go with their own request alone.",
+        f"{LOGS}log_messages_go_with_their_own_request_alone",
+    ),
+    _logging("no-secrets", "Security", "Log messages hold no credentials or secrets.", _ADDS_NONE, unmet=_OWN_LOGS),
+    _logging(
+        "no-persons",
+        "Security",
+        "Log messages hold nothing that identifies a person.",
+        _ADDS_NONE,
+        unmet=_OWN_LOGS,
+    ),
+    _logging(
+        "no-internals",
+        "Security",
+        "Log messages hold no internals that would help an attack.",
+        _ADDS_NONE,
+        unmet=_OWN_LOGS,
     ),
     # -- caching ------------------------------------------------------------------------------------------------------
     Requirement(
@@ -303,7 +340,6 @@ SERVER: Final = (
         section="Cacheable Results",
         says="discover, lists, templates and read say how long they keep, and for whom.",
         tests=(f"{R_SERVER}results_that_may_be_kept_say_for_how_long_and_for_whom",),
-        unmet=f"{BUILDING}: prompts/list",
     ),
     Requirement(
         id="caching.ttl",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import BAD_INPUT, BUILDING, PROJECT, R_BASE, R_TASKS, TASK
+from conformance.mcp_requirements.where import BAD_INPUT, LISTEN, PROJECT, R_BASE, R_TASKS, TASK, TASK_SUPPORT
 from conformance.requirement import Requirement
 
 __all__ = ["TASKS"]
@@ -17,6 +17,9 @@ _LIFE: Final = f"{TASK}a_task_lives_through_its_questions_each_under_a_key_of_it
 _FAILED: Final = f"{TASK}a_failed_run_is_a_completed_task_whose_result_is_an_error"
 _CANCELLED: Final = f"{R_TASKS}a_cancelled_task_has_neither_result_nor_error"
 _UNDECLARED: Final = f"{R_TASKS}no_task_is_made_for_a_client_that_did_not_declare_them_on_this_very_request"
+
+_ERROR: Final = f"{TASK_SUPPORT}an_error_of_the_request_is_a_failed_task_that_holds_it"
+_LISTEN_REFUSED: Final = f"{LISTEN}what_makes_no_sense_is_refused_before_anything_is_acknowledged"
 
 
 def _task(id: str, section: str, says: str, *tests: str, unmet: str = "", outside: str = "") -> Requirement:
@@ -37,7 +40,7 @@ TASKS: Final = (
         "required",
         "Capability Negotiation",
         "What cannot be served without a task is refused with -32021.",
-        unmet=f"{BUILDING}: tools that need a task",
+        f"{TASK_SUPPORT}a_call_that_must_be_a_task_is_refused_without_tasks_and_before_it_runs",
     ),
     _task("result-type", "Polymorphic Results", "A created task says resultType task.", _CREATED),
     _task(
@@ -79,9 +82,7 @@ TASKS: Final = (
         _CANCELLED,
         f"{TASK}a_cancelled_task_is_told_so_and_cancelling_one_that_has_ended_is_acknowledged",
     ),
-    _task(
-        "get-failed", "Task Polling", "failed: with the error.", unmet=f"{BUILDING}: tools that raise JSON-RPC errors"
-    ),
+    _task("get-failed", "Task Polling", "failed: with the error.", _ERROR),
     _task("get-result-type", "Task Polling", "tasks/get says resultType complete.", _CREATED),
     _task("keys-unique", "Task Update Requests", "A key is unique over the life of a task.", _LIFE),
     _task("keys-not-reused", "Task Update Requests", "A key that was answered is not used again.", _LIFE),
@@ -106,14 +107,14 @@ TASKS: Final = (
         "notifications-undeclared",
         "Task Status Notifications",
         "Notifications of tasks without the capability: an error that names it.",
-        unmet=BUILDING,
+        _LISTEN_REFUSED,
     ),
     _task(
         "no-progress",
         "Task Status Notifications",
         "No progress and no log messages of a task on a listen stream.",
         f"{R_TASKS}a_task_is_told_no_progress",
-        unmet=f"{BUILDING}: the listen stream",
+        f"{LISTEN}a_task_tells_neither_progress_nor_logs_on_the_stream",
     ),
     _task("errors", "Protocol Errors", "Protocol errors are JSON-RPC errors.", _CAPABILITY),
     _task("unknown-id", "Protocol Errors", "tasks/get of an unknown id is -32602.", _CAPABILITY),
@@ -121,18 +122,16 @@ TASKS: Final = (
         "undeclared-listen",
         "Protocol Errors",
         "Listening to tasks without the capability is -32021.",
-        unmet=BUILDING,
+        _LISTEN_REFUSED,
     ),
     _task("undeclared-methods", "Protocol Errors", "tasks/* without the capability is -32021.", _CAPABILITY),
-    _task(
-        "error-inlined", _ERRORS, "A failed task has its error.", unmet=f"{BUILDING}: tools that raise JSON-RPC errors"
-    ),
+    _task("error-inlined", _ERRORS, "A failed task has its error.", _ERROR),
     _task("tool-error-completed", _ERRORS, "A tool's error is completed with isError.", _FAILED),
     _task(
         "error-is-the-requests",
         _ERRORS,
         "The error is that of the request.",
-        unmet=f"{BUILDING}: tools that raise JSON-RPC errors",
+        _ERROR,
     ),
     _task("result-is-the-requests", _ERRORS, "The result is that of the request.", _CREATED, _FAILED),
     _task(

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.mcp_requirements.where import (
-    BUILDING,
     HOSTS,
     HTTP,
+    PARAMS,
     PROTOCOL,
     R_BASE,
     R_PATTERNS,
@@ -21,6 +21,8 @@ __all__ = ["TRANSPORTS"]
 _MESSAGES: Final = "basic/transports/index"
 _STDIO: Final = "basic/transports/stdio"
 _HTTP: Final = "basic/transports/streamable-http"
+_PARAMS_FIT: Final = f"{PARAMS}headers_that_mirror_the_arguments_are_accepted"
+_PARAMS_REFUSED: Final = f"{PARAMS}headers_that_do_not_are_refused"
 _CUSTOM: Final = "Server Behavior for Custom Headers"
 _VALIDATION: Final = "Server Validation"
 _MIRRORED: Final = f"{HTTP}headers_that_do_not_mirror_the_body_are_refused"
@@ -202,49 +204,49 @@ TRANSPORTS: Final = (
         page=_HTTP,
         section="Value Encoding",
         says="Base64 in Mcp-Param-* is undone before it is compared.",
-        unmet=BUILDING,
+        tests=(_PARAMS_FIT,),
     ),
     Requirement(
         id="http.param-invalid",
         page=_HTTP,
         section=_CUSTOM,
         says="A known Mcp-Param-* header with characters that may not be there is refused.",
-        unmet=BUILDING,
+        tests=(_PARAMS_REFUSED,),
     ),
     Requirement(
         id="http.param-match",
         page=_HTTP,
         section=_CUSTOM,
         says="A known Mcp-Param-* header agrees with the body.",
-        unmet=BUILDING,
+        tests=(_PARAMS_FIT,),
     ),
     Requirement(
         id="http.param-mismatch",
         page=_HTTP,
         section=_CUSTOM,
         says="Where it does not: 400 and -32020.",
-        unmet=BUILDING,
+        tests=(_PARAMS_REFUSED,),
     ),
     Requirement(
         id="http.param-null",
         page=_HTTP,
         section=_CUSTOM,
         says="No header is expected for a parameter that is null.",
-        unmet=BUILDING,
+        tests=(_PARAMS_FIT,),
     ),
     Requirement(
         id="http.param-absent",
         page=_HTTP,
         section=_CUSTOM,
         says="No header is expected for a parameter that is not there.",
-        unmet=BUILDING,
+        tests=(_PARAMS_FIT,),
     ),
     Requirement(
         id="http.param-omitted",
         page=_HTTP,
         section=_CUSTOM,
         says="A value in the body without its header is refused.",
-        unmet=BUILDING,
+        tests=(_PARAMS_REFUSED,),
     ),
     Requirement(
         id="http.param-intermediaries",

@@ -19,6 +19,9 @@ from dragoman.memory.model import Json
 __all__ = ["check_params"]
 
 _DECIMAL: Final = re.compile(rb"(-?[0-9]{1,400})(?:\.0+)?")
+_FIELD: Final = re.compile(rb"[\t\x20-\x7e]*")
+_SAFE: Final = 2**53 - 1
+"""Beyond it an integer may be another one for who reads numbers as doubles (server/tools, "x-mcp-header")."""
 
 
 def check_params(given: Mapping[bytes, bytes], mirrored: Sequence[ParamHeader], arguments: Json) -> None:
@@ -33,6 +36,10 @@ def check_params(given: Mapping[bytes, bytes], mirrored: Sequence[ParamHeader], 
         elif header is None:
             if isinstance(value, str | int | float):
                 raise _mismatch(f"{name} is required, for the body has {told!r}.")
+        elif _FIELD.fullmatch(header) is None:
+            raise _mismatch(f"{name} has other than visible ASCII; the rest goes as Base64.")
+        elif isinstance(value, int | float) and abs(value) > _SAFE:
+            raise _mismatch(f"{name} is for integers from {-_SAFE} to {_SAFE}, and {told!r} is beyond.")
         elif not _same(param, decoded(header.strip(b" \t"), name), value):
             raise _mismatch(f"{name} is not what the body has as {told!r}.")
 

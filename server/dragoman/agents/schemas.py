@@ -7,7 +7,7 @@ imported at the first use, for it is not needed to start.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import Json
@@ -15,12 +15,28 @@ from dragoman.memory.model import Json
 __all__ = ["SchemaCheck"]
 
 _MOST = 20
+_DIALECTS: Final = frozenset(
+    {
+        "https://json-schema.org/draft/2020-12/schema",
+        "https://json-schema.org/draft/2019-09/schema",
+        "http://json-schema.org/draft-07/schema",
+        "http://json-schema.org/draft-06/schema",
+        "http://json-schema.org/draft-04/schema",
+    }
+)
 
 
 class SchemaCheck:
-    """A JSON Schema (2020-12 unless it says otherwise), made ready when a value is first checked."""
+    """A JSON Schema (2020-12 unless it says otherwise), made ready when a value is first checked.
+
+    Raises ``ValueError`` for one in a dialect that values cannot be checked by.
+    """
 
     def __init__(self, schema: Mapping[str, Json]) -> None:
+        dialect = schema.get("$schema")
+        if dialect is not None and str(dialect).removesuffix("#") not in _DIALECTS:
+            known = ", ".join(sorted(_DIALECTS))
+            raise ValueError(f"$schema: values cannot be checked by the dialect {dialect!r}; those there are: {known}.")
         self._schema = schema
         self._validator: Any = None
 

@@ -309,6 +309,7 @@ async def test_a_retry_is_taken_by_a_server_that_was_started_anew(in_process: St
     "mrtr.state-rejected",
     "mrtr.state-untrusted",
     "mrtr.state-validated",
+    "sampling.sensitive",
 )
 @pytest.mark.parametrize("how", ["tampered", "another caller", "other arguments", "another tool", "lapsed"])
 async def test_a_state_that_is_not_the_callers_for_this_very_call_is_refused(in_process: Start, how: str) -> None:
@@ -427,7 +428,7 @@ async def test_a_reply_is_taken_by_a_server_that_was_started_anew(in_process: St
     assert done["structuredContent"]["output"] == "refunded 500"
 
 
-@pytest.mark.requirement("elicitation.bound", "elicitation.state-of-user")
+@pytest.mark.requirement("elicitation.bound", "elicitation.state-of-user", "sampling.sensitive")
 async def test_a_reply_of_another_tenant_or_to_nothing_is_ignored(in_process: Start, recorded: Any) -> None:
     async with in_process(elicit_wait=0.05, call_wait=0.05, inline_wait=0.01) as client:
         params = {"name": "refund", "arguments": {"order_id": "A", "amount": 500}}

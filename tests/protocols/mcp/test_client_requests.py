@@ -92,6 +92,7 @@ async def _retry(client: Any, asked: Mapping[str, Any], name: str, responses: An
 
 
 # -- modern ------------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("sampling.roles")
 @pytest.mark.parametrize("name", ["capital", "durable_capital"])
 async def test_a_completion_is_asked_for_as_one(in_process: Start, name: str, schemas: Any) -> None:
     async with in_process(durable_capital, catalog=_catalog()) as client:

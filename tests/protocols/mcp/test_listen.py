@@ -102,6 +102,7 @@ def _listeners(client: Any, catalog: Catalog) -> tuple[int, int, int, int]:
 
 
 # -- what is honoured --------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("subscriptions.acknowledged", "subscriptions.id", "subscriptions.nothing-before")
 async def test_the_first_message_tells_what_is_honoured_and_everything_names_the_subscription(
     in_process: Start, recorded: Any, schemas: Any
 ) -> None:
@@ -126,6 +127,7 @@ async def test_the_first_message_tells_what_is_honoured_and_everything_names_the
         schemas.modern("SubscriptionsAcknowledgedNotification", told[0])
 
 
+@pytest.mark.requirement("subscriptions.requested-only")
 async def test_only_what_was_asked_for_is_told(in_process: Start, recorded: Any) -> None:
     catalog = Catalog()
     async with in_process(catalog=catalog) as client:
@@ -159,6 +161,7 @@ async def test_what_is_unknown_or_foreign_is_not_honoured_and_told_alike(in_proc
         assert told[0]["params"]["notifications"] == {"resourceSubscriptions": ["weather://today"]}
 
 
+@pytest.mark.requirement("tasks.notifications-undeclared", "tasks.undeclared-listen")
 @pytest.mark.parametrize(
     ("params", "code"),
     [
@@ -178,6 +181,8 @@ async def test_what_makes_no_sense_is_refused_before_anything_is_acknowledged(
         answer = await client.modern("subscriptions/listen", params, channel=recorded)
         assert answer["error"]["code"] == code
         assert recorded.sent == []
+        if code == -32021:
+            assert answer["error"]["data"] == {"requiredCapabilities": {"extensions": {META + "tasks": {}}}}
         silent = await client.modern("subscriptions/listen", {"notifications": EVERYTHING})
         assert silent["error"]["code"] == -32600
 
@@ -245,6 +250,7 @@ async def test_an_agents_own_writes_and_files_are_told_of(in_process: Start, rec
         assert [message["params"]["uri"] for message in told[1:]] == uris
 
 
+@pytest.mark.requirement("subscriptions.id")
 async def test_a_task_is_told_in_full_whenever_it_stands_otherwise(
     in_process: Start, recorded: Any, schemas: Any
 ) -> None:
@@ -273,6 +279,7 @@ async def test_a_task_is_told_in_full_whenever_it_stands_otherwise(
             schemas.tasks("TaskStatusNotification", message)
 
 
+@pytest.mark.requirement("tasks.no-progress")
 async def test_a_task_tells_neither_progress_nor_logs_on_the_stream(in_process: Start, recorded: Any) -> None:
     @agent
     async def chatty(ctx: Context) -> str:

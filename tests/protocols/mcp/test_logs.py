@@ -23,6 +23,7 @@ pytestmark = pytest.mark.anyio
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 LEVEL = "io.modelcontextprotocol/logLevel"
 CALLER = Principal("acme", "ada")
+SECRET = "postgres://ada:sesame@db.internal/ledger"
 
 
 @tool
@@ -65,6 +66,7 @@ async def test_a_modern_request_hears_from_the_level_that_it_says(
         assert message["params"]["logger"] in ("plain", "run")
 
 
+@pytest.mark.requirement("logging.asked-for")
 @pytest.mark.parametrize("name", ["plainly", "durably"])
 @pytest.mark.parametrize("meta", [{}, {LEVEL: "loud"}, {LEVEL: None}, {LEVEL: 3}])
 async def test_a_modern_request_that_says_no_level_hears_nothing(
@@ -75,12 +77,60 @@ async def test_a_modern_request_that_says_no_level_hears_nothing(
     assert _levels(recorded) == []
 
 
+@pytest.mark.requirement("logging.asked-for")
 async def test_the_level_of_one_request_is_not_that_of_another(in_process: Start, recorded: Any) -> None:
     async with in_process(catalog=Catalog(plainly)) as client:
         await client.call("plainly", channel=recorded, meta={LEVEL: "debug"})
         heard = len(_levels(recorded))
         await client.call("plainly", channel=recorded)
     assert len(_levels(recorded)) == heard == len(LEVELS)
+
+
+@pytest.mark.requirement("logging.own-stream")
+@pytest.mark.parametrize("name", ["plainly", "durably"])
+async def test_log_messages_go_with_their_own_request_alone(in_process: Start, recorded: Any, name: str) -> None:
+    others = [type(recorded)() for _ in range(2)]
+    async with in_process(durably, catalog=Catalog(plainly)) as client:
+        await asyncio.gather(
+            client.call(name, channel=recorded, meta={LEVEL: "error"}),
+            client.call(name, channel=others[0], meta={LEVEL: "alert"}),
+            client.call(name, channel=others[1], meta={}),
+        )
+    assert [_levels(channel) for channel in (recorded, *others)] == [list(LEVELS[4:]), list(LEVELS[6:]), []]
+
+
+@pytest.mark.requirement("logging.declared")
+async def test_log_messages_are_declared_in_each_era(in_process: Start) -> None:
+    hello = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}}
+    async with in_process() as client:
+        modern = (await client.modern("server/discover"))["result"]
+        older = (await client.older("initialize", hello))["result"]
+    assert modern["capabilities"]["logging"] == older["capabilities"]["logging"] == {}
+
+
+@tool
+async def breaks(ctx: CallContext) -> str:
+    """Log once, then fail with what nobody may see."""
+    await ctx.log("begun")
+    raise RuntimeError(SECRET)
+
+
+@agent
+async def breaks_durably(ctx: Context) -> str:
+    """Log once, then fail with what nobody may see."""
+    await ctx.log("begun")
+    raise RuntimeError(SECRET)
+
+
+@pytest.mark.requirement("logging.no-internals", "logging.no-persons", "logging.no-secrets")
+@pytest.mark.parametrize("name", ["breaks", "breaks_durably"])
+async def test_a_log_message_is_what_a_function_logged_and_the_server_adds_none(
+    in_process: Start, recorded: Any, name: str
+) -> None:
+    async with in_process(breaks_durably, catalog=Catalog(breaks)) as client:
+        result = await client.call(name, channel=recorded, meta={LEVEL: "debug"})
+    assert result["isError"] is True
+    assert [message["params"] for message in recorded.sent] == [{"level": "info", "data": "begun"}]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +179,7 @@ async def test_the_official_client_sets_a_level_and_hears_on_the_calls_own_strea
         over_http(durably, catalog=Catalog(plainly)) as server,
         Client(server.url, mode="legacy", logging_callback=hear) as client,
     ):
-        await client.set_logging_level("warning")
+        await client.set_logging_level("warning")  # pyright: ignore[reportDeprecated]
         for name in ("plainly", "durably"):
             await client.call_tool(name, {})
     expected = [(logger, level) for logger in ("plain", "run") for level in LEVELS[3:]]
@@ -148,7 +198,12 @@ async def test_a_level_that_was_set_holds_for_every_later_request_of_the_session
         http.headers.update({"mcp-session-id": opened.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"})
         level = {"jsonrpc": "2.0", "id": 1, "method": "logging/setLevel", "params": {"level": "alert"}}
         assert json.loads((await http.post("", json=level)).content)["result"] == {}
-        call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": "plainly", "arguments": {}}}
+        call: dict[str, Any] = {
+            "jsonrpc": "2.0",
+            "id": 2,
+            "method": "tools/call",
+            "params": {"name": "plainly", "arguments": {}},
+        }
         answers = await asyncio.gather(*(http.post("", json={**call, "id": id}) for id in (2, 3)))
     for answer in answers:
         assert answer.text.count("notifications/message") == 2

@@ -74,6 +74,14 @@ def _with(part: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"a": part}}
 
 
+@pytest.mark.requirement(
+    "tools.x-mcp-header-no-controls",
+    "tools.x-mcp-header-not-empty",
+    "tools.x-mcp-header-primitive",
+    "tools.x-mcp-header-reachable",
+    "tools.x-mcp-header-token",
+    "tools.x-mcp-header-unique",
+)
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
@@ -81,6 +89,7 @@ def _with(part: dict[str, Any]) -> dict[str, Any]:
         (_with({"type": "object", "x-mcp-header": "A"}), "a: x-mcp-header is for a string"),
         (_with({"type": ["string", "null"], "x-mcp-header": "A"}), "a: x-mcp-header is for a string"),
         (_with({"type": "string", "x-mcp-header": ""}), "a: x-mcp-header must be the name of a header"),
+        (_with({"type": "string", "x-mcp-header": "A B"}), "a: x-mcp-header must be the name of a header"),
         (_with({"type": "string", "x-mcp-header": "A\r\nB: c"}), "a: x-mcp-header must be the name of a header"),
         (_with({"type": "string", "x-mcp-header": 5}), "a: x-mcp-header must be the name of a header"),
         (_with({"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}), "a.items: x-mcp-header is for"),
@@ -137,6 +146,8 @@ ACCEPTED: list[tuple[dict[str, Any], list[tuple[str, Any]]]] = [
     ({"region": "eu", "urgent": True}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Urgent", "true")]),
     ({"region": "eu", "urgent": False}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Urgent", "false")]),
     ({"region": "eu"}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Unknown", "x")]),
+    ({"region": "eu", "shard": None}, [("Mcp-Param-Region", "eu")]),  # which its schema does not take
+    ({"region": "eu", "shard": 2**53 - 1}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Shard", str(2**53 - 1))]),
 ]
 REFUSED: list[tuple[dict[str, Any], list[tuple[str, Any]]]] = [
     ({"region": "test-value"}, []),
@@ -152,12 +163,17 @@ REFUSED: list[tuple[dict[str, Any], list[tuple[str, Any]]]] = [
     ({"region": "eu", "urgent": True}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Urgent", "True")]),
     ({"region": "eu", "urgent": True}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Urgent", "1")]),
     ({"region": {"a": 1}}, [("Mcp-Param-Region", "eu")]),
+    ({"region": "Zürich"}, [("Mcp-Param-Region", "Zürich".encode())]),
+    ({"region": "Zürich"}, [("Mcp-Param-Region", "Zürich".encode("latin-1"))]),
+    ({"region": "eu", "shard": 2**53}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Shard", str(2**53))]),
+    ({"region": "eu", "shard": -(2**53)}, [("Mcp-Param-Region", "eu"), ("Mcp-Param-Shard", str(-(2**53)))]),
 ]
 
 
 TWICE = [("Mcp-Param-Region", "eu"), ("Mcp-Param-Region", "us")]
 
 
+@pytest.mark.requirement("http.decode-base64-params", "http.param-absent", "http.param-match", "http.param-null")
 @pytest.mark.anyio
 async def test_headers_that_mirror_the_arguments_are_accepted(over_http: Start) -> None:
     async with over_http(catalog=Catalog(routed, nested)) as server:
@@ -169,6 +185,9 @@ async def test_headers_that_mirror_the_arguments_are_accepted(over_http: Start) 
     assert zone.status_code == none.status_code == 200
 
 
+@pytest.mark.requirement(
+    "http.param-invalid", "http.param-mismatch", "http.param-omitted", "tools.x-mcp-header-safe-integers"
+)
 @pytest.mark.anyio
 async def test_headers_that_do_not_are_refused(over_http: Start) -> None:
     async with over_http(durable_routed, catalog=Catalog(routed, nested)) as server:

@@ -40,6 +40,7 @@ async def test_results_that_may_be_kept_say_for_how_long_and_for_whom(in_process
             for method, params in [
                 ("server/discover", {}),
                 ("tools/list", {}),
+                ("prompts/list", {}),
                 ("resources/list", {}),
                 ("resources/templates/list", {}),
                 ("resources/read", {"uri": uri}),

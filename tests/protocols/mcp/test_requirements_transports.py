@@ -21,6 +21,7 @@ pytestmark = pytest.mark.anyio
 Start = Callable[..., AbstractAsyncContextManager[Any]]
 META = "io.modelcontextprotocol/"
 MODERN = "2026-07-28"
+TELL = {"text": "hi"}
 TEXT = "Grüße\r\n☃ \u2028 end"
 
 
@@ -63,6 +64,21 @@ async def test_a_modern_client_on_stdio_is_written_no_request(in_process: Start)
     question = _call(1, "refund", {"order_id": "A", "amount": 500}, elicitation={})
     (answer,) = (await _piped(in_process, question)).splitlines()
     assert json.loads(answer)["result"]["resultType"] == "input_required"
+
+
+@pytest.mark.requirement(
+    "cancellation.nothing-else", "cancellation.only-open-requests", "cancellation.server-names-listen"
+)
+async def test_a_server_takes_no_request_back_and_ends_a_subscription_by_its_result(in_process: Start) -> None:
+    meta: dict[str, Any] = {META + "protocolVersion": MODERN, META + "clientCapabilities": {}}
+    params = {"notifications": {"toolsListChanged": True}, "_meta": meta}
+    listen = {"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params}
+    cancelled = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}
+    written = await _piped(in_process, listen, _call(2, "slow", {"seconds": 60}), cancelled, _call(3, "echo", TELL))
+    told = [json.loads(line) for line in written.splitlines()]
+    assert {m["method"] for m in told if "method" in m} == {"notifications/subscriptions/acknowledged"}
+    (ended,) = [m for m in told if m.get("id") == "l"]
+    assert ended["result"]["_meta"][META + "subscriptionId"] == "l"
 
 
 @pytest.mark.requirement("transports.utf-8")

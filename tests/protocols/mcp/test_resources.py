@@ -238,6 +238,7 @@ async def test_a_resource_is_for_those_who_hold_its_scopes(in_process: Start) ->
 
 
 # -- lists -------------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("resources.listed")
 async def test_the_list_has_what_is_offered_then_agents_then_the_newest_runs(
     in_process: Start, schemas: Schemas
 ) -> None:

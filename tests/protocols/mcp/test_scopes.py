@@ -73,6 +73,7 @@ async def test_what_they_may_not_call_is_refused_with_all_scopes_that_it_needs(i
     assert len(runs) == (1 if name == "pays" else 0)
 
 
+@pytest.mark.requirement("authorization.status-codes")
 @pytest.mark.parametrize("modern", [True, False])
 async def test_over_http_the_answer_is_403_with_a_challenge(over_http: Start, modern: bool) -> None:
     params: dict[str, Any] = {"name": "pays", "arguments": {"amount": 1}}

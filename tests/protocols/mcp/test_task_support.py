@@ -117,6 +117,7 @@ async def _task(client: Any, task: dict[str, Any], schemas: Any) -> dict[str, An
 
 
 # -- required ----------------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("tasks.required")
 @pytest.mark.parametrize("name", ["job", "named_job"])
 async def test_a_call_that_must_be_a_task_is_refused_without_tasks_and_before_it_runs(
     in_process: Start, name: str
@@ -235,6 +236,7 @@ async def test_an_error_of_the_request_is_the_calls_json_rpc_error(in_process: S
     assert bare["error"] == {"code": -32603, "message": "not today"}
 
 
+@pytest.mark.requirement("tasks.error-inlined", "tasks.error-is-the-requests", "tasks.get-failed")
 async def test_an_error_of_the_request_is_a_failed_task_that_holds_it(in_process: Start, schemas: Any) -> None:
     async with in_process(catalog=_catalog(), inline_wait=0.01) as client:
         task = await client.call("refuses", {"slowly": True}, tasks=True)

@@ -84,6 +84,52 @@ async def test_what_does_not_fit_is_told_without_the_value(in_process: Start) ->
     assert "4111" not in json.dumps(result)
 
 
+@tool(
+    expose=True,
+    input_schema={
+        "type": "object",
+        "properties": {"pair": {"type": "array", "prefixItems": [{"type": "integer"}, {"type": "string"}]}},
+        "unevaluatedProperties": False,
+    },
+)
+async def undated(given: Mapping[str, Any]) -> str:
+    return "done"
+
+
+@tool(
+    expose=True,
+    input_schema={
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {"pair": {"type": "array", "items": [{"type": "integer"}, {"type": "string"}]}},
+    },
+)
+async def dated(given: Mapping[str, Any]) -> str:
+    return "done"
+
+
+@pytest.mark.requirement("base.schema-default", "base.schema-unsupported-dialect")
+@pytest.mark.parametrize("name", ["undated", "dated"])
+async def test_a_schema_is_read_as_2020_12_or_by_the_dialect_that_it_names(in_process: Start, name: str) -> None:
+    client: Client
+    async with in_process(catalog=Catalog(undated, dated)) as client:
+        told = [await client.call(name, {"pair": pair}) for pair in ([1, "a"], ["a", 1])]
+        more = await client.call(name, {"other": 1})
+    assert [result["isError"] for result in told] == [False, True]
+    assert "pair.0:" in told[1]["content"][0]["text"]
+    assert more["isError"] is (name == "undated")  # what draft-07 has no word for
+
+
+@pytest.mark.requirement("base.schema-unsupported-dialect")
+def test_a_dialect_that_is_not_supported_is_refused_where_the_tool_is_made() -> None:
+    async def fn(given: Mapping[str, Any]) -> str:
+        return ""
+
+    with pytest.raises(ValueError, match="cannot be checked by the dialect 'https://schemas"):
+        tool(expose=True, input_schema={"$schema": "https://schemas.example/mine", "type": "object"})(fn)
+
+
+@pytest.mark.requirement("base.schema-no-network-ref")
 async def test_a_schema_that_lies_elsewhere_is_not_fetched(in_process: Start) -> None:
     client: Client
     async with in_process(catalog=Catalog(elsewhere)) as client:
