@@ -69,7 +69,7 @@ class OutboxSettings:
     concurrency: int = 64
     per_host: int = 16
     timeout: float = 15.0
-    attempts: int = 12
+    attempts: int = 24
     backoff: float = 2.0
     backoff_limit: float = 3600.0
     body_limit: int = 4_194_304

@@ -189,7 +189,7 @@ class OutboxTable(_Table):
     concurrency: Count = 64
     per_host: Count = 16
     timeout: Annotated[Seconds, Field(le=300)] = 15.0
-    attempts: Count = 12
+    attempts: Count = 24
     backoff: Seconds = 2.0
     backoff_limit: Seconds = 3600.0
     body_limit: Count = 4_194_304

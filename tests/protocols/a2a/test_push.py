@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import logging
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import jwt
 import pytest
 from a2a.compat.v0_3 import types as types_v03
 from a2a.types import a2a_pb2 as pb
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
 from google.protobuf.json_format import ParseDict
 from tests.engine.receiver import Answer, Received, receiver
 
@@ -22,6 +20,7 @@ from dragoman.a2a import A2aSettings
 from dragoman.agents import Context, agent
 from dragoman.auth.egress import Egress
 from dragoman.engine.outgoing import OutboxSettings, Outgoing
+from dragoman.memory.model import Principal
 
 from .conftest import House, Open, a_message
 from .served import echo, refunds, state, waiting_task
@@ -235,29 +234,60 @@ async def test_the_rest_binding_has_the_same_configs(open_house: Open) -> None:
         assert missing.status_code == 404
 
 
+async def test_the_grpc_binding_has_the_same_configs(open_house: Open) -> None:
+    grpc_aio = pytest.importorskip("grpc.aio")
+    from a2a.types.a2a_pb2_grpc import A2AServiceStub
+
+    from dragoman.a2a.grpc_server import serve_grpc
+    from dragoman.auth.asgi import Headers
+
+    async def caller(headers: Headers) -> Principal:
+        return Principal("default", "local")
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    async with open_house(refunds, outgoing=QUICK) as house, receiver() as there:
+        settings = A2aSettings(grpc_port=port)
+        async with (
+            serve_grpc(house.engine, settings, caller, host="127.0.0.1"),
+            grpc_aio.insecure_channel(f"127.0.0.1:{port}") as channel,
+        ):
+            stub: Any = cast(Any, A2AServiceStub)(channel)
+            told = {"metadata": (("a2a-version", "1.0"),)}
+            order = {
+                "message": a_message({"data": {"order": "o1", "amount": 5}}),
+                "configuration": configured(there.url),
+            }
+            task = (await stub.SendMessage(ParseDict(order, pb.SendMessageRequest()), **told)).task
+            config = pb.TaskPushNotificationConfig(task_id=task.id, id="c1", url="http://127.0.0.1/", token="hush")
+            kept = await stub.CreateTaskPushNotificationConfig(config, **told)
+            assert (kept.id, kept.url, kept.token) == ("c1", "http://127.0.0.1/", "")
+            named = pb.GetTaskPushNotificationConfigRequest(task_id=task.id, id="c1")
+            assert await stub.GetTaskPushNotificationConfig(named, **told) == kept
+            listed = pb.ListTaskPushNotificationConfigsRequest(task_id=task.id)
+            found = (await stub.ListTaskPushNotificationConfigs(listed, **told)).configs
+            assert [each.id for each in found] == [task.id, "c1"]
+            gone = pb.DeleteTaskPushNotificationConfigRequest(task_id=task.id, id="c1")
+            await stub.DeleteTaskPushNotificationConfig(gone, **told)
+            with pytest.raises(grpc_aio.AioRpcError, match="no push notification config"):
+                await stub.GetTaskPushNotificationConfig(named, **told)
+            got = await there.wait(2)
+            assert [said(each) for each in got] == ["WORKING", "INPUT_REQUIRED"]
+
+
 async def test_the_card_says_that_there_are_push_notifications(open_house: Open) -> None:
     async with open_house(echo) as house:
         card = (await house.http.get("/.well-known/agent-card.json")).json()
         assert card["capabilities"]["pushNotifications"] is True
 
 
-def _b64(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def verified(token: str, key_set: dict[str, Any]) -> dict[str, Any]:
+def verified(token: str, key_set: dict[str, Any], audience: str) -> dict[str, Any]:
     """The claims of a token, as a receiver checks it with the published keys."""
-    protected, payload, signature = token.split(".")
-    header = json.loads(_b64(protected))
-    (jwk,) = [key for key in key_set["keys"] if key["kid"] == header["kid"]]
-    assert (header["alg"], header["typ"], "d" in jwk) == ("ES256", "JWT", False)
-    x, y = (int.from_bytes(_b64(jwk[name]), "big") for name in ("x", "y"))
-    raw = _b64(signature)
-    der = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
-    public = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
-    public.verify(der, f"{protected}.{payload}".encode(), ec.ECDSA(SHA256()))
-    claims: dict[str, Any] = json.loads(_b64(payload))
-    return claims
+    header = jwt.get_unverified_header(token)
+    assert (header["alg"], header["typ"]) == ("ES256", "JWT")
+    (key,) = [key for key in jwt.PyJWKSet.from_dict(key_set).keys if key.key_id == header["kid"]]
+    return jwt.decode(token, key, algorithms=["ES256"], audience=audience)
 
 
 async def test_without_credentials_of_its_own_a_receiver_is_shown_a_token_signed_with_the_cards_keys(
@@ -270,12 +300,12 @@ async def test_without_credentials_of_its_own_a_receiver_is_shown_a_token_signed
         key_set = (await house.http.get("/.well-known/jwks.json")).json()
         for each in await there.wait(3):
             scheme, token = each.headers["authorization"].split(" ")
-            claims = verified(token, key_set)
+            claims = verified(token, key_set, there.url)
             assert (scheme, claims["sub"], claims["aud"]) == ("Bearer", task["id"], there.url)
             assert claims["iss"] == "https://agents.example"
             assert claims["request_body_sha256"] == hashlib.sha256(each.body).hexdigest()
             assert claims["exp"] > claims["iat"]
-        assert len({verified(e.headers["authorization"][7:], key_set)["jti"] for e in there.got}) == 3
+        assert len({verified(e.headers["authorization"][7:], key_set, there.url)["jti"] for e in there.got}) == 3
 
 
 # -- A2A 0.3 ----------------------------------------------------------------------------------------------------------
