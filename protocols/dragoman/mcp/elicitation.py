@@ -95,7 +95,11 @@ class Desk:
             if not waiting.done() and _asks(call, peer):
                 waiting.set_result(reply)
             return
-        asked = self._asked.pop(reply.id, None)
+        asked = self._asked.get(reply.id)
+        if asked is not None and asked.call.principal == peer.principal:
+            del self._asked[reply.id]
+        else:
+            asked = None
         if reply.result is None:
             self._put_off(asked)
             return

@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from dragoman.agents import Catalog, Context, agent, resource
+from dragoman.mcp.call import SILENT, Peer
+from dragoman.mcp.jsonrpc import Reply, Request
 from dragoman.memory.model import Principal
 
 pytestmark = pytest.mark.anyio
@@ -113,9 +115,6 @@ async def test_cursors_that_a_client_makes_up_do_not_fill_the_memory(in_process:
 
 
 async def test_a_session_keeps_of_what_a_client_declares_only_what_is_acted_upon(in_process: Start) -> None:
-    from dragoman.mcp.call import SILENT, Peer
-    from dragoman.mcp.jsonrpc import Request
-
     client: Client
     async with in_process() as client:
         declared: dict[str, Any] = {
@@ -127,6 +126,23 @@ async def test_a_session_keeps_of_what_a_client_declares_only_what_is_acted_upon
         answer = await client.kernel.request(Peer(Principal("acme", "ada")), Request(1, "initialize", hello), SILENT)
         assert answer.session.capabilities == {"elicitation": {}, "sampling": {}}
         assert answer.session.elicits
+
+
+@pytest.mark.parametrize("action", ["error", "cancel"])
+async def test_another_callers_reply_does_not_put_off_what_a_person_is_asked(
+    in_process: Start, recorded: Any, action: str
+) -> None:
+    client: Any
+    async with in_process() as client:
+        params = {"name": "delete", "arguments": {"thing": "it"}}
+        call = asyncio.create_task(client.older("tools/call", params, elicits=True, channel=recorded))
+        asked = await recorded.wait_for("elicitation/create")
+        told = (None, {"code": -1, "message": "no"}) if action == "error" else ({"action": action}, None)
+        await client.kernel.reply(Peer(Principal("other", "eve")), Reply(asked["id"], *told))
+        given = {"action": "accept", "content": {"approved": True}}
+        await client.kernel.reply(client.peer(elicits=True), Reply(asked["id"], given, None))
+        answer = await call
+    assert answer["result"]["content"][0]["text"] == "deleted it"
 
 
 async def test_only_agents_that_a_caller_can_read_of_are_completed(in_process: Start) -> None:
