@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute
 
-from dragoman.agent_protocol import agents, assistants, runs, states, store, threads
+from dragoman.agent_protocol import agents, assistants, joining, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.settings import AgentProtocolSettings
@@ -45,6 +45,7 @@ _TABLE: _Table = [
     ("GET", "/threads/{thread_id}/runs/{run_id}/join", _SDK, runs.wait_for),
     ("GET", "/threads/{thread_id}/runs/{run_id}/stream", _SDK, runs.watch),
     ("POST", "/threads/{thread_id}/runs/{run_id}/cancel", _SDK, runs.cancel),
+    ("GET", "/threads/{thread_id}/stream", _SDK, joining.join),
     ("POST", "/threads", None, threads.create),
     ("POST", "/threads/search", None, threads.search),
     ("POST", "/threads/count", _SDK, threads.count),

@@ -26,6 +26,7 @@ __all__ = [
     "StateQuery",
     "StateUpdate",
     "ThreadCount",
+    "ThreadJoinQuery",
 ]
 
 StreamMode = Literal[
@@ -178,6 +179,14 @@ class JoinQuery(Query):
     stream_mode: Annotated[list[StreamMode] | None, BeforeValidator(_list_of_modes)] = None
     stream_subgraphs: bool | None = None
     cancel_on_disconnect: bool = False
+
+
+class ThreadJoinQuery(Query):
+    """GET /threads/{thread_id}/stream"""
+
+    stream_mode: Annotated[
+        list[Literal["run_modes", "lifecycle", "state_update"]] | None, BeforeValidator(_list_of_modes)
+    ] = None
 
 
 class RunListQuery(Query):
