@@ -9,7 +9,7 @@ Knows no protocol and no store.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from dragoman.memory.model import Json
 
@@ -71,9 +71,11 @@ def _blocks(message: Mapping[str, Json], kind: str) -> Iterator[Mapping[str, Any
 
 def _objects(value: Json) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, list):
-        for item in cast("list[Any]", value):
+        items: list[Any] = value
+        for item in items:
             if isinstance(item, dict):
-                yield cast("dict[str, Any]", item)
+                found: dict[str, Any] = item
+                yield found
 
 
 def _calls(message: Mapping[str, Json]) -> Iterator[Mapping[str, Any]]:
