@@ -241,7 +241,15 @@ class McpTable(_Table):
     inline_wait: Annotated[Seconds, Field(le=60)] = 0.5
     call_wait: Seconds = 55.0
     elicit_wait: Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)] = 0.0
+    keepalive: Seconds = 15.0
+    stream_close_after: Seconds | None = None
     page_size: Annotated[Count, Field(le=1000)] = 100
+    listed_runs: Annotated[Count, Field(le=1000)] = 100
+    listen_streams: Count = 64
+    listen_items: Count = 1000
+    state_ttl: Seconds = 86_400.0
+    session_ttl: Seconds = 86_400.0
+    embed_limit: Annotated[int, Strict(), Field(ge=0)] = 262_144
     poll_interval_ms: Count = 1000
     list_ttl_ms: Annotated[int, Strict(), Field(ge=0)] = 60_000
     name: Annotated[str, Field(min_length=1)] = "dragoman"
