@@ -9,13 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 from dragoman.memory.errors import NotFound
 from dragoman.memory.model import Json
-
-if TYPE_CHECKING:
-    from dragoman.memory.ledger import Submission, Submitted
 
 __all__ = ["Cron", "CronFilter", "CronLedger", "CronNotFound", "CronOrder"]
 
@@ -68,7 +65,7 @@ class CronFilter:
 
 
 class CronLedger(Protocol):
-    """The verbs of crons. A ``Ledger`` has them; every one is a transaction."""
+    """The verbs of crons, but for ``Ledger.fire_cron``. A ``Ledger`` has them; every one is a transaction."""
 
     async def add_cron(self, new: Cron, limit: int) -> Cron:
         """Keep a new one, looked at from its ``next_at`` on; the ledger dates it.
@@ -118,21 +115,6 @@ class CronLedger(Protocol):
 
     async def next_cron(self, kinds: Sequence[str]) -> int | None:
         """When the next of these kinds is to be looked at, past or future."""
-        ...
-
-    async def fire_cron(
-        self,
-        cron: Cron,
-        next_at: int | None,
-        submission: Submission | None,
-        claim_for: str | None = None,
-        lease_s: float = 30.0,
-    ) -> Submitted | None:
-        """Move a cron on to ``next_at`` and, with a submission, open its run in the same transaction.
-
-        None, and nothing is written, unless the cron is as it was read (``next_at`` and ``revision``); None too when
-        it was moved without a submission. Raises as ``Ledger.submit``, and then nothing is moved.
-        """
         ...
 
     async def postpone_cron(self, cron: Cron, wake_at: int) -> None:

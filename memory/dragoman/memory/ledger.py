@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from dragoman.memory.assistants import AssistantLedger
-from dragoman.memory.crons import CronLedger
+from dragoman.memory.crons import Cron, CronLedger
 from dragoman.memory.model import (
     ApiKey,
     Checkpoint,
@@ -261,6 +261,21 @@ class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, Protocol):
         For short runs that nobody has heard of yet; ``began`` is when it was begun, in microseconds. It has no
         deliveries, and the batch holds a terminal change, and neither steps, nor interrupts, nor artifacts. The events
         are those of ``submit`` and ``commit``. A known idempotency key writes nothing and gives the first run.
+        """
+        ...
+
+    async def fire_cron(
+        self,
+        cron: Cron,
+        next_at: int | None,
+        submission: Submission | None,
+        claim_for: str | None = None,
+        lease_s: float = 30.0,
+    ) -> Submitted | None:
+        """Move a cron on to ``next_at`` and, with a submission, open its run in the same transaction.
+
+        None, and nothing is written, unless the cron is as it was read (``next_at`` and ``revision``); None too when
+        it was moved without a submission. Raises as ``submit``, and then nothing is moved.
         """
         ...
 

@@ -18,6 +18,7 @@ from dragoman.agents.remote import Peers
 from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
 from dragoman.engine.assistants import Assistants
+from dragoman.engine.crons import Crons, Opener
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import by_name, submission_of
 from dragoman.engine.late import LateRuns
@@ -33,7 +34,7 @@ from dragoman.engine.waiters import Waiters
 from dragoman.engine.worker import Worker
 from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
 from dragoman.memory.ids import uuid7
-from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission
+from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, InterruptStatus, Json, Page, Principal, Run, RunStatus, RunView, Step
 
 __all__ = ["Engine"]
@@ -65,6 +66,7 @@ class Engine(ThreadVerbs):
         self.recent = RecentValues()
         self.worker = uuid7()
         self.outbox = Outbox(ledger, self.hub, self.worker, outgoing or Outgoing())
+        self.crons = Crons(self, self.settings.crons)
         self._activations: dict[str, Activation] = {}
         self._waiters = Waiters()
         self._late = LateRuns(self, self._waiters, self._begin, self._settled)
@@ -79,10 +81,12 @@ class Engine(ThreadVerbs):
         self._loops = Worker(self)
         self._loops.start()
         self.outbox.start()
+        self.crons.start()
 
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new runs, give the running ones ``grace`` seconds, hand the rest back to the queue."""
         self._stopping = True
+        await self.crons.stop()
         if self._loops is not None:
             await self._loops.stop()
         tasks = [a.task for a in self._activations.values() if a.task is not None]
@@ -132,6 +136,18 @@ class Engine(ThreadVerbs):
         """
         submission, _ = self._submission(principal, request, None)
         return await self._submit(submission, request.delay)
+
+    async def accept_by(self, principal: Principal, request: RunRequest, opener: Opener) -> Run | None:
+        """Open a run by another verb of the ledger than ``submit``; None when that opens none. Raises as ``accept``,
+        and what the verb raises."""
+        submission, _ = self._submission(principal, request, None)
+        submitted = await opener(submission, self._place(submission, request.delay), self.settings.lease)
+        return None if submitted is None else self._opened(submission, submitted)
+
+    async def check(self, principal: Principal, request: RunRequest) -> None:
+        """Whether a run like this could be opened, but for its thread and the queue. Raises ``AgentNotFound``,
+        ``InputInvalid``."""
+        self._submission(principal, request, None)
 
     async def accept_child(self, parent: Run, request: RunRequest) -> Run:
         """Open a child run of a run at work."""
@@ -346,10 +362,16 @@ class Engine(ThreadVerbs):
 
     async def _submit(self, submission: Submission, delay: float) -> Run:
         await self._late.opened(submission.tenant, submission.idempotency_key)
+        place = self._place(submission, delay)
+        return self._opened(submission, await self.ledger.submit(submission, place, self.settings.lease))
+
+    def _place(self, submission: Submission, delay: float) -> str | None:
+        """Who may drive the run at once: this worker, or nobody yet."""
         # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
         room = self.active < self.settings.concurrency or submission.parent_run_id is not None
-        claim_for = self.worker if room and delay <= 0 and self._loops is not None else None
-        submitted = await self.ledger.submit(submission, claim_for, self.settings.lease)
+        return self.worker if room and delay <= 0 and self._loops is not None else None
+
+    def _opened(self, submission: Submission, submitted: Submitted) -> Run:
         if submitted.lease is not None:
             self.drive(submitted.lease, submitted.run)
         if submitted.events:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dragoman.engine.cron_settings import CronSettings
 from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, ThreadPolicy
 from dragoman.memory.outbox import NewDelivery
@@ -61,7 +62,7 @@ class EngineSettings:
     refused. ``run_timeout`` bounds one activation of a run. ``flush_interval`` is how long events are gathered before
     a commit. ``grace`` is what a stop gives running runs to finish before they are handed back.
     ``open_late`` lets a run that only its caller knows of be written once, when it ends, if that is before its first
-    step and within 20 ms; otherwise it is opened first, as any other.
+    step and within 20 ms; otherwise it is opened first, as any other. ``crons``: see ``CronSettings``.
     """
 
     concurrency: int = 64
@@ -74,3 +75,4 @@ class EngineSettings:
     subscriber_buffer: int = 1024
     short_sleep: float = 1.0
     open_late: bool = True
+    crons: CronSettings = field(default_factory=CronSettings)

@@ -15,7 +15,7 @@ __all__ = ["CronVerbs"]
 
 
 class CronVerbs(ABC):
-    """See ``CronLedger``."""
+    """See ``CronLedger``, and ``Ledger.fire_cron``."""
 
     @property
     @abstractmethod
@@ -75,7 +75,7 @@ class CronVerbs(ABC):
         claim_for: str | None = None,
         lease_s: float = 30.0,
     ) -> Submitted | None:
-        """See ``CronLedger.fire_cron``."""
+        """See ``Ledger.fire_cron``."""
         return await self._writer.run(crons.fire_cron, cron, next_at, submission, claim_for, lease_s)
 
     async def postpone_cron(self, cron: Cron, wake_at: int) -> None:

@@ -118,7 +118,7 @@ def delete_cron(tx: Tx, tenant: str, cron_id: str) -> None:
 def fire_cron(
     tx: Tx, cron: Cron, next_at: int | None, submission: Submission | None, worker: str | None, lease_s: float
 ) -> Submitted | None:
-    """See ``CronLedger.fire_cron``."""
+    """See ``Ledger.fire_cron``."""
     moved = tx.execute(_MOVE, (next_at, cron.tenant, cron.id, cron.next_at, cron.revision)).rowcount == 1
     return submit(tx, submission, worker, lease_s) if moved and submission is not None else None
 
