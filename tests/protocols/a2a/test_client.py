@@ -4,6 +4,7 @@ credentials, where may be called, and what a run does while a peer works."""
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import json
 import socket
 from collections.abc import AsyncGenerator, Mapping
@@ -31,12 +32,12 @@ from dragoman.agents import (
 from dragoman.agents.remote import RemoteMessage, Told
 from dragoman.auth.egress import Egress
 from dragoman.engine import Engine, EngineSettings, RunRequest
-from dragoman.memory.model import Principal, Run, RunStatus
+from dragoman.memory.model import InterruptKind, InterruptStatus, Principal, Run, RunStatus
 from dragoman.memory.sqlite import SqliteLedger
-from dragoman.telemetry.context import start_trace
+from dragoman.telemetry.context import start_trace, traceparent
 
 from .conftest import House, Open
-from .served import echo, works
+from .served import asks_twice, echo, refunds, works
 
 pytestmark = pytest.mark.anyio
 
@@ -87,10 +88,11 @@ async def caller(path: Path, *agents: Any, peers: A2aPeers | None = None, **sett
 
 
 async def ended(engine: Engine, who: Principal, run: Run) -> Run:
+    """The run once it has ended; it may wait in between."""
     async with asyncio.timeout(20):
-        while not run.ended:
-            run = await engine.wait(who, run.id, timeout=5)
-    return run
+        async for _ in engine.subscribe(who, run.thread_id, 0, run.id, until_ended=True):
+            pass
+    return await engine.get(who, run.id)
 
 
 WHO = Principal("acme", "ada")
@@ -247,6 +249,80 @@ async def test_what_is_no_peer_is_told(open_house: Open, peer: str, told: str) -
 
 
 # -- as a step --------------------------------------------------------------------------------------------------------
+async def test_several_questions_of_a_peer_are_answered_one_by_one_and_handed_down_together(
+    open_house: Open, tmp_path: Path
+) -> None:
+    async with open_house(asks_twice, real=True) as house:
+
+        @agent
+        async def passes(ctx: Context) -> str:
+            return (await ctx.remote(f"{house.url}/a2a/asks_twice", key="far")).text
+
+        async with caller(tmp_path / "caller.db", passes) as engine:
+            run = await engine.run(WHO, RunRequest("passes"))
+            assert await asked(engine, run) == ["far/first", "far/second"]
+            await engine.answer(WHO, run.id, {"far/second": "two"})
+            run = await engine.wait(WHO, run.id, 10)
+            assert await asked(engine, run) == ["far/first"]
+            await engine.answer(WHO, run.id, {"far/first": "one"})
+            run = await ended(engine, WHO, run)
+        assert run.output == "one two"
+
+
+async def asked(engine: Engine, run: Run) -> list[str]:
+    return [i.key for i in (await engine.view(WHO, run.id)).open_interrupts]
+
+
+@agent
+async def asks_again(ctx: Context) -> str:
+    first = await ctx.interrupt("Token?", kind=InterruptKind.AUTH, key="auth")
+    second = await ctx.ask(f"And after {first}?", key="more")
+    return f"{first} {second}"
+
+
+async def test_one_question_of_a_peer_after_another_through_restarts_of_ours(open_house: Open, tmp_path: Path) -> None:
+    async with open_house(asks_again, real=True) as house:
+
+        @agent
+        async def passes(ctx: Context) -> str:
+            return (await ctx.remote(f"{house.url}/a2a/asks_again", key="far")).text
+
+        async with caller(tmp_path / "caller.db", passes) as engine:
+            run = await engine.run(WHO, RunRequest("passes"))
+            (question,) = (await engine.view(WHO, run.id)).open_interrupts
+            assert (question.key, question.kind) == ("far/auth", InterruptKind.AUTH)
+        async with caller(tmp_path / "caller.db", passes) as engine:
+            await engine.answer(WHO, run.id, {"far/auth": "t0ken"})
+            run = await engine.wait(WHO, run.id, 10)
+            (question,) = (await engine.view(WHO, run.id)).open_interrupts
+            assert (question.key, question.message) == ("far/more", "And after t0ken?")
+        async with caller(tmp_path / "caller.db", passes) as engine:
+            await engine.answer(WHO, run.id, {"far/more": "more"})
+            run = await ended(engine, WHO, run)
+        assert run.output == "t0ken more"
+
+
+async def test_who_answers_the_peer_itself_answers_for_us_too(
+    open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.engine.remote._ASKING_WAIT", (0.2, 0.2))
+    async with open_house(refunds, real=True) as house:
+
+        @agent
+        async def passes(ctx: Context) -> Any:
+            return (await ctx.remote(f"{house.url}/a2a/refunds", {"order": "o", "amount": 5}, key="far")).data
+
+        async with caller(tmp_path / "caller.db", passes) as engine:
+            run = await engine.run(WHO, RunRequest("passes"))
+            assert run.status is RunStatus.WAITING
+            (there,) = (await house.engine.list_runs(house.caller)).items
+            await house.engine.answer(house.caller, there.run.id, {"approval": {"approved": True}})
+            run = await ended(engine, WHO, run)
+            (question,) = (await engine.view(WHO, run.id)).interrupts
+        assert run.output == {"order": "o", "paid": 5}
+        assert question.status is InterruptStatus.WITHDRAWN
+
+
 async def test_a_result_is_journaled_and_its_failures_are_of_their_class(open_house: Open, tmp_path: Path) -> None:
     async with open_house(counts, refuses, breaks, real=True) as house:
         at = f"{house.url}/a2a"
@@ -389,6 +465,35 @@ async def test_the_trace_goes_along(open_house: Open) -> None:
     parent = {name.lower(): value for name, value in seen[-1].items()}["traceparent"]
     assert parent.split("-")[1] == trace
     assert parent.split("-")[2] != "b7ad6b7169203331"
+
+
+async def test_the_trace_goes_on_after_a_restart(
+    open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    monkeypatch.setattr("dragoman.a2a.client_calls.traceparent", lambda: sent.append(traceparent()) or sent[-1])
+    async with open_house(refunds, real=True) as house:
+
+        @agent
+        async def passes(ctx: Context) -> Any:
+            return (await ctx.remote(f"{house.url}/a2a/refunds", {"order": "o", "amount": 5}, key="far")).data
+
+        async def begun() -> tuple[str, Run]:
+            trace = start_trace(None)
+            async with caller(tmp_path / "caller.db", passes) as engine:
+                return trace, await engine.run(WHO, RunRequest("passes"))
+
+        async def gone_on(run: Run) -> None:
+            async with caller(tmp_path / "caller.db", passes) as engine:
+                await engine.answer(WHO, run.id, {"far/approval": {"approved": True}})
+                await ended(engine, WHO, run)
+
+        trace, run = await asyncio.create_task(begun(), context=contextvars.Context())
+        before = len(sent)
+        await asyncio.create_task(gone_on(run), context=contextvars.Context())
+    assert before
+    assert len(sent) > before
+    assert {parent.split("-")[1] for parent in sent} == {trace}
 
 
 @asynccontextmanager
