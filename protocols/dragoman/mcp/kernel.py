@@ -1,9 +1,9 @@
 """The kernel: a message in, the response out, and what precedes the response on the caller's channel.
 
 Free of transports: HTTP and stdio hand it parsed messages, and a test can too. It knows versions and methods
-(``eras.py``) and leaves the verbs to ``tools.py``, ``tasks.py`` and ``resources.py``; it keeps no state of a run and
-none of a client but the requests at work. An older client's session is the transport's to keep and comes with each
-message.
+(``eras.py``) and leaves the verbs to ``greeting.py``, ``tools.py``, ``tasks.py`` and others; it keeps no state of a
+run and none of a client but the requests at work. An older client's session is the transport's to keep and comes with
+each message.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Any, Final, TypeAlias
 
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
-from dragoman.mcp import apps, eras, logs, params, tracing, uris
-from dragoman.mcp.call import CAPABILITY, TASKS, Call, Channel, Peer, Session, may_ask
+from dragoman.mcp import apps, eras, logs, tracing, uris
+from dragoman.mcp.call import Call, Channel, Peer, Session
 from dragoman.mcp.companions import COMPANIONS, Companions
 from dragoman.mcp.completion import Completion
 from dragoman.mcp.durable import DurableCalls
@@ -29,6 +29,7 @@ from dragoman.mcp.errors import (
     protocol_error,
     version_unsupported,
 )
+from dragoman.mcp.greeting import Greeting
 from dragoman.mcp.ids import Ids
 from dragoman.mcp.jsonrpc import Id, Notification, Reply, Request, error_bytes, result_bytes
 from dragoman.mcp.listen import Listening
@@ -54,13 +55,6 @@ __all__ = ["CAPABILITIES", "VERSION", "Answer", "Kernel", "declared_version", "w
 VERSION: Final = "io.modelcontextprotocol/protocolVersion"
 CAPABILITIES: Final = "io.modelcontextprotocol/clientCapabilities"
 
-_OFFERED: Final[Mapping[str, Json]] = {
-    "tools": {"listChanged": True},
-    "resources": {"listChanged": True, "subscribe": True},
-    "prompts": {"listChanged": True},
-    "completions": {},
-    "logging": {},
-}
 _MODERN_METHODS: Final = frozenset(method for method, version in eras.VERBS if version in eras.MODERN)
 _log = logging.getLogger("dragoman.mcp")
 
@@ -106,7 +100,7 @@ class Kernel:
         plain = Plain(engine, settings, self.sealer, self._desk)
         self._offers = Offers(engine, self._catalog, settings, COMPANIONS if settings.companions else ())
         self._durable = durable = DurableCalls(engine, settings, self.sealer, patience, self._offers.shape)
-        self._cards: Mapping[str, Json] = {apps.UI: {}} if settings.companions else {}
+        greeting = Greeting(settings, self._server_info)
         if settings.companions:
             self._catalog.add(apps.CARD)
         companions = Companions(engine, settings, patience, durable.result) if settings.companions else None
@@ -118,9 +112,9 @@ class Kernel:
         self.listening = Listening(engine, self._catalog, settings, tasks)
         subscribing = Subscribing(engine, self._catalog, settings)
         verbs: dict[str, Verb] = {
-            "discover": self.discover,
-            "initialize": self.initialize,
-            "ping": self.ping,
+            "discover": greeting.discover,
+            "initialize": greeting.initialize,
+            "ping": greeting.ping,
             "set_level": logs.set_level,
             "list_tools": tools.list_tools,
             "call_tool": tools.call_tool,
@@ -218,43 +212,6 @@ class Kernel:
     def push(self, principal: Principal) -> Push:
         """What a session of the older era is told outside of its requests; to be closed with it."""
         return Push(self._engine, self._catalog, principal)
-
-    # -- verbs of its own ---------------------------------------------------------------------------------------------
-    async def discover(self, call: Call) -> Mapping[str, Json]:
-        """``server/discover``."""
-        result: dict[str, Json] = {
-            "supportedVersions": list(eras.SUPPORTED),
-            "capabilities": {**_OFFERED, "extensions": {TASKS: {}, **self._cards}},
-            "ttlMs": self._settings.list_ttl_ms,
-            "cacheScope": "private",
-        }
-        if self._settings.instructions:
-            result["instructions"] = self._settings.instructions
-        return result
-
-    async def initialize(self, call: Call) -> Mapping[str, Json]:
-        """``initialize``: the version asked for if it is an older one, else the newest older one."""
-        asked = params.text(call, "protocolVersion")
-        version = asked if asked in eras.OLDER else eras.LATEST_OLDER
-        declared = params.an_object(call, "capabilities")
-        # Sessions are kept: of what a client declares, no more than is acted upon.
-        known: dict[str, Json] = {name: {} for method, name in CAPABILITY.items() if may_ask(method, declared, version)}
-        cards = bool(self._cards) and apps.declared(declared)
-        if cards:
-            known["extensions"] = {apps.UI: {"mimeTypes": [apps.MIME_TYPE]}}
-        call.session = Session(version, known)
-        result: dict[str, Json] = {
-            "protocolVersion": version,
-            "capabilities": {**_OFFERED, **({"extensions": self._cards} if cards else {})},
-            "serverInfo": self._server_info,
-        }
-        if self._settings.instructions:
-            result["instructions"] = self._settings.instructions
-        return result
-
-    async def ping(self, call: Call) -> Mapping[str, Json]:
-        """``ping``."""
-        return {}
 
     # -- inside -------------------------------------------------------------------------------------------------------
     @staticmethod
