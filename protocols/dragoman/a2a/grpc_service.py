@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import grpc
 from google.protobuf import message_factory
@@ -87,7 +87,7 @@ class GrpcCalls:
         if principal is None:
             raise Fault(UNAUTHENTICATED, self._challenge)
         _check_version(jsonrpc.version_of(headers, b""))
-        params = MessageToDict(request)
+        params = _whole(MessageToDict(request))
         agent = _agent(str(params.get("tenant") or ""), self._services, self._default)
         check_tenant(params, principal, agent)
         return self._services[agent].asked(asked_by(headers)), principal, params
@@ -139,6 +139,16 @@ async def _abort(context: Context, fault: Fault) -> Message:
     context.set_trailing_metadata(((_DETAILS, status.SerializeToString()),))
     await context.abort(code, fault.message)
     raise AssertionError("abort raises")
+
+
+def _whole(value: Any) -> Any:
+    """JSON as the other bindings have it: protobuf makes a float of every number in a Struct, and a message that is
+    sent over two bindings is one."""
+    if isinstance(value, dict):
+        return {name: _whole(one) for name, one in cast("dict[str, Any]", value).items()}
+    if isinstance(value, list):
+        return [_whole(one) for one in cast("list[Any]", value)]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _bytes(value: str | bytes) -> bytes:

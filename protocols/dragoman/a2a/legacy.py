@@ -9,6 +9,7 @@ from typing import Final, cast
 
 from pydantic import BaseModel
 from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
 import a2a.server.routes.common  # before the adapter, which is half imported otherwise: they import each other
@@ -24,6 +25,7 @@ from dragoman.a2a.service import TaskService
 __all__ = ["CallerInContext", "LegacyBinding", "LegacyHandler", "without_version"]
 
 _VERSION: Final = b"a2a-version"
+_DELETE: Final = "tasks/pushNotificationConfig/delete"
 
 
 class LegacyBinding:
@@ -45,6 +47,8 @@ class LegacyBinding:
         id = call.id if isinstance(call.id, (str, int)) else None
         answer = adapter.handle_request  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         response = await answer(id, call.method, call.body, request)
+        if call.method == _DELETE and b'"error"' not in response.body:
+            response = JSONResponse({"jsonrpc": "2.0", "id": id, "result": None})  # the adapter leaves the null out
         await response(scope, receive, send)
 
 

@@ -195,7 +195,7 @@ class TaskService:
     ) -> RunRequest:
         # The key has the content too: a client that numbers its messages from 1 in every session loses none of them.
         key = short_digest(
-            "a2a", principal.subject, self._agent, sending.message_id, sending.context_id, dumps(sending.parts).decode()
+            "a2a", principal.subject, self._agent, sending.message_id, sending.context_id, _content(sending.parts)
         )
         return run_request(
             agent=self._agent,
@@ -229,9 +229,7 @@ class TaskService:
         run = view.run
         if sending.context_id and sending.context_id != run.thread_id:
             raise invalid("message.contextId", "is not the context of the task that message.taskId names")
-        key = short_digest(
-            "a2a", principal.subject, run.id, sending.message_id, dumps(cast("Json", sending.parts)).decode()
-        )
+        key = short_digest("a2a", principal.subject, run.id, sending.message_id, _content(sending.parts))
         if await self._answered_before(view, key):
             return run
         if sending.if_generation is not None:
@@ -282,6 +280,18 @@ class TaskService:
                 f"The task's generation is {current}, not {expected}: it has gone on since. Get it again.",
                 {"taskId": run.id, "expectedGeneration": str(expected), "currentGeneration": str(current)},
             )
+
+
+def _content(parts: list[dict[str, Any]]) -> str:
+    """What a message says, in whatever order a binding has the fields of its data."""
+    return dumps(_ordered(parts)).decode()
+
+
+def _ordered(value: Any) -> Any:
+    if isinstance(value, dict):
+        fields = cast("dict[str, Any]", value)
+        return {name: _ordered(fields[name]) for name in sorted(fields)}
+    return [_ordered(one) for one in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def check_tenant(params: Params, principal: Principal, agent: str) -> None:
