@@ -6,7 +6,7 @@ CHAOS_KILLS ?= 100
 PYTEST_ARGS ?=
 CONFORMANCE_ARGS ?=
 
-.PHONY: help demo serve test interop conformance-mcp browser lint bench chaos lock clean
+.PHONY: help demo serve test interop conformance-mcp conformance-a2a browser lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -27,6 +27,9 @@ interop: $(STAMP) ## Clients as they come, against a server (needs pip, npm and 
 
 conformance-mcp: $(STAMP) ## The official MCP conformance suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS)
 	$(BIN)/python -m conformance.mcp_suite $(CONFORMANCE_ARGS)
+
+conformance-a2a: $(STAMP) ## The A2A TCK in the folder TCK, of 1.0 or 0.3 (needs PyPI once; CONFORMANCE_ARGS)
+	$(BIN)/python -m conformance.a2a_suite "$(TCK)" $(CONFORMANCE_ARGS)
 
 browser: $(STAMP) ## The approval card in headless Chromium (needs a chromium; CHROMIUM says where)
 	$(BIN)/pytest -m browser $(PYTEST_ARGS)

@@ -5,11 +5,12 @@ Not a test double and not in this process: the suite meets what a user starts.
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ class Served:
     process: subprocess.Popen[bytes]
     log: Path
 
+    @property
+    def root(self) -> str:
+        """The server's own address."""
+        return self.url.removesuffix("/mcp")
+
     def check(self) -> None:
         """Raises ``ServerFailed`` if the server has ended."""
         if self.process.poll() is not None:
@@ -41,8 +47,9 @@ class Served:
 
 
 @contextmanager
-def serve(target: Path, folder: Path) -> Generator[Served]:
-    """Serve ``target`` (a file of agents or a ``dragoman.toml``) with its ledger and its log in ``folder``.
+def serve(target: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Generator[Served]:
+    """Serve ``target`` (a file of agents or a ``dragoman.toml``) with its ledger and its log in ``folder``, and with
+    this added to the environment.
 
     Raises ``ServerFailed`` with the end of its log when it does not come up.
     """
@@ -50,7 +57,8 @@ def serve(target: Path, folder: Path) -> Generator[Served]:
     command = [sys.executable, "-m", "dragoman.cli", "serve", str(target)]
     command += ["--port", "0", "--storage", str(folder / "ledger.db"), "--log-level", "warning"]
     with log.open("wb") as out:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        added = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=added)
     try:
         yield Served(_url(process, log), process, log)
     finally:

@@ -103,3 +103,20 @@ def test_codes_reasons_and_statuses_are_the_sdks(kind: Kind) -> None:
     its = {code: of for of, code in sdk.JSON_RPC_ERROR_CODE_MAP.items()}[kind.code]
     mapping = sdk.A2A_ERROR_MAPPING[its]
     assert (kind.reason, kind.grpc, kind.http) == (mapping.reason, mapping.grpc_status, mapping.http_code)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "grpc", "http"),
+    [
+        ("TASK_NOT_FOUND", -32001, "NOT_FOUND", 404),
+        ("TASK_NOT_CANCELABLE", -32002, "FAILED_PRECONDITION", 400),
+        ("PUSH_NOTIFICATION_NOT_SUPPORTED", -32003, "FAILED_PRECONDITION", 400),
+        ("UNSUPPORTED_OPERATION", -32004, "FAILED_PRECONDITION", 400),
+        ("CONTENT_TYPE_NOT_SUPPORTED", -32005, "INVALID_ARGUMENT", 400),
+        ("EXTENSION_SUPPORT_REQUIRED", -32008, "FAILED_PRECONDITION", 400),
+        ("VERSION_NOT_SUPPORTED", -32009, "FAILED_PRECONDITION", 400),
+    ],
+)
+def test_errors_are_mapped_as_section_5_4_says(name: str, code: int, grpc: str, http: int) -> None:
+    kinds = {kind.reason: kind for kind in vars(errors).values() if isinstance(kind, Kind)}
+    assert (kinds[name].code, kinds[name].grpc, kinds[name].http) == (code, grpc, http)
