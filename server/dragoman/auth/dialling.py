@@ -15,7 +15,7 @@ import httpx
 
 from dragoman.auth.egress import Egress
 
-__all__ = ["PinnedTransport", "pinned_client", "prepare"]
+__all__ = ["PinnedTransport", "pinned_client", "prepare", "tls"]
 
 _Origin = tuple[str, str, int | None]
 
@@ -66,7 +66,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     def _line(self, origin: _Origin) -> _Line:
         line = self._lines.get(origin)
         if line is None:
-            inner = httpx.AsyncHTTPTransport(verify=_tls(), limits=self._limits, trust_env=False)
+            inner = httpx.AsyncHTTPTransport(verify=tls(), limits=self._limits, trust_env=False)
             line = self._lines[origin] = _Line(inner)
         return line
 
@@ -81,7 +81,7 @@ def pinned_client(
 
 def prepare() -> None:
     """Load what the first request would wait for. Blocks."""
-    _tls()
+    tls()
 
 
 def _to(request: httpx.Request, url: httpx.URL, address: str) -> httpx.Request:
@@ -93,6 +93,6 @@ def _to(request: httpx.Request, url: httpx.URL, address: str) -> httpx.Request:
 
 
 @cache
-def _tls() -> ssl.SSLContext:
+def tls() -> ssl.SSLContext:
     """Loading the certificates takes longer than a whole request: once. SSL_CERT_FILE is the operator's word."""
     return httpx.create_ssl_context(trust_env=True)

@@ -89,7 +89,7 @@ class Courier:
             _log.exception("a delivery of run %s could not be put into words", self.delivery.run_id)
             return await self._broken(error)
         finally:
-            await self._sender.close()
+            self._sender.close()
 
     # -- reading ------------------------------------------------------------------------------------------------------
     async def _messages(self) -> AsyncGenerator[tuple[Event, int, Message], None]:

