@@ -9,7 +9,7 @@ Knows no protocol and no store.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 from dragoman.memory.model import Json
 
@@ -70,12 +70,17 @@ def _blocks(message: Mapping[str, Json], kind: str) -> Iterator[Mapping[str, Any
 
 
 def _objects(value: Json) -> Iterator[Mapping[str, Any]]:
-    if isinstance(value, list):
-        items: list[Any] = value
-        for item in items:
-            if isinstance(item, dict):
-                found: dict[str, Any] = item
-                yield found
+    for item in value if _is_list(value) else ():
+        if _is_object(item):
+            yield item
+
+
+def _is_list(value: object) -> TypeGuard[list[Any]]:
+    return isinstance(value, list)
+
+
+def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(value, dict)
 
 
 def _calls(message: Mapping[str, Json]) -> Iterator[Mapping[str, Any]]:
