@@ -147,7 +147,8 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _whole(one) for name, one in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        return [_whole(one) for one in cast("list[Any]", value)]
+        items: list[Any] = value
+        return [_whole(one) for one in items]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 

@@ -291,7 +291,10 @@ def _ordered(value: Any) -> Any:
     if isinstance(value, dict):
         fields = cast("dict[str, Any]", value)
         return {name: _ordered(fields[name]) for name in sorted(fields)}
-    return [_ordered(one) for one in cast("list[Any]", value)] if isinstance(value, list) else value
+    if isinstance(value, list):
+        items: list[Any] = value
+        return [_ordered(one) for one in items]
+    return value
 
 
 def check_tenant(params: Params, principal: Principal, agent: str) -> None:

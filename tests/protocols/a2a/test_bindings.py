@@ -56,7 +56,10 @@ def shape(told: Any, ids: dict[str, str]) -> Any:
     if isinstance(told, dict):
         fields = cast("dict[str, Any]", told)
         return {name: _named(name, fields[name], ids) for name in sorted(fields) if fields[name] not in ("", [], {})}
-    return [shape(one, ids) for one in cast("list[Any]", told)] if isinstance(told, list) else told
+    if isinstance(told, list):
+        items: list[Any] = told
+        return [shape(one, ids) for one in items]
+    return told
 
 
 def _named(name: str, value: Any, ids: dict[str, str]) -> Any:
