@@ -147,7 +147,7 @@ def _whole(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _whole(one) for name, one in cast("dict[str, Any]", value).items()}
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]
         return [_whole(one) for one in items]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 

@@ -292,7 +292,7 @@ def _ordered(value: Any) -> Any:
         fields = cast("dict[str, Any]", value)
         return {name: _ordered(fields[name]) for name in sorted(fields)}
     if isinstance(value, list):
-        items: list[Any] = value
+        items = cast("list[Any]", value)  # type: ignore[redundant-cast]
         return [_ordered(one) for one in items]
     return value
 

@@ -57,7 +57,7 @@ def shape(told: Any, ids: dict[str, str]) -> Any:
         fields = cast("dict[str, Any]", told)
         return {name: _named(name, fields[name], ids) for name in sorted(fields) if fields[name] not in ("", [], {})}
     if isinstance(told, list):
-        items: list[Any] = told
+        items = cast("list[Any]", told)  # type: ignore[redundant-cast]
         return [shape(one, ids) for one in items]
     return told
 
