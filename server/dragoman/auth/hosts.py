@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from dragoman.auth.asgi import ASGIApp, Receive, Scope, Send, header, refuse
+from dragoman.auth.asgi import ASGIApp, Headers, Receive, Scope, Send, header, refuse
 
 __all__ = ["HostGate"]
 
@@ -20,6 +20,7 @@ _LOOPBACK = re.compile(r"localhost|\[::1\]|127(\.\d{1,3}){3}")
 class HostGate:
     """Answers 400 to a Host and 403 to an Origin that is neither this machine's nor allowed.
 
+    A request with several Hosts, or none, is 400 too (RFC 9112 section 3.2): a proxy may have gone by another of them.
     ``hosts`` are names, with or without a port; ``origins`` are whole (``https://app.example``); ``*`` is any.
     """
 
@@ -32,8 +33,11 @@ class HostGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] in ("http", "websocket"):
-            host, origin = header(scope["headers"], b"host"), header(scope["headers"], b"origin")
-            if host not in self._good and not self._host(host):
+            hosts, origin = _all(scope["headers"], b"host"), header(scope["headers"], b"origin")
+            if len(hosts) != 1 and (hosts or not self._nameless(scope)):
+                await refuse(scope, send, 400, "bad_host", _TELL_ONE)
+                return
+            if hosts and hosts[0] not in self._good and not self._host(hosts[0]):
                 await refuse(scope, send, 400, "bad_host", _TELL_HOST)
                 return
             if origin is not None and not self._origin(origin):
@@ -41,9 +45,11 @@ class HostGate:
                 return
         await self.app(scope, receive, send)
 
-    def _host(self, raw: bytes | None) -> bool:
-        if raw is None:
-            return False
+    def _nameless(self, scope: Scope) -> bool:
+        """Whether it may come without a Host: health checks do, in HTTP/1.0, and say nothing of which name they use."""
+        return scope.get("http_version") == "1.0" and "*" in self.hosts
+
+    def _host(self, raw: bytes) -> bool:
         whole = raw.decode("latin-1").lower()
         name = re.sub(r":\d{1,5}$", "", whole)
         good = _LOOPBACK.fullmatch(name) is not None or not self.hosts.isdisjoint((whole, name, "*"))
@@ -63,6 +69,11 @@ class HostGate:
         return parts.scheme in ("http", "https") and name is not None and _LOOPBACK.fullmatch(name) is not None
 
 
+def _all(headers: Headers, name: bytes) -> list[bytes]:
+    return [value for key, value in headers if key == name]
+
+
+_TELL_ONE = "A request names its Host once (RFC 9112 section 3.2)."
 _TELL_HOST = (
     "This server answers to this machine's own names only. Add yours to allowed_hosts under [server] in dragoman.toml, "
     "or serve with --auth keys."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
+from typing import Any
+
 import httpx
 import pytest
 
@@ -34,6 +37,37 @@ async def test_this_machines_own_names_are_answered(host: str) -> None:
 async def test_any_other_name_is_refused(host: str) -> None:
     gate = HostGate(_ok)
     assert [await _status(gate, host=host) for _ in range(2)] == [400, 400]
+
+
+async def _status_of(gate: HostGate, hosts: list[str], version: str = "1.1") -> int:
+    """What a request with exactly these Host headers is answered."""
+    told: list[MutableMapping[str, Any]] = []
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        told.append(message)
+
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": b""}
+
+    headers = [(b"host", host.encode()) for host in hosts]
+    await gate({"type": "http", "path": "/mcp", "http_version": version, "headers": headers}, receive, send)
+    status: int = told[0]["status"]
+    return status
+
+
+@pytest.mark.parametrize("hosts", [["localhost", "evil.example"], ["localhost", "localhost"], []])
+@pytest.mark.parametrize("allowed", [[], ["*"]])
+async def test_a_request_that_names_its_host_twice_or_not_at_all_is_refused(
+    hosts: list[str], allowed: list[str]
+) -> None:
+    gate = HostGate(_ok, allowed)
+    assert await _status_of(gate, ["localhost"]) == 200
+    assert await _status_of(gate, hosts) == 400
+
+
+async def test_a_health_check_in_http_1_0_needs_no_host_where_any_is_answered() -> None:
+    assert await _status_of(HostGate(_ok, ["*"]), [], "1.0") == 200
+    assert await _status_of(HostGate(_ok), [], "1.0") == 400
 
 
 @pytest.mark.requirement("http.origin")
