@@ -16,7 +16,7 @@ from dragoman.memory.model import Json
 
 __all__ = ["Cron", "CronFilter", "CronLedger", "CronNotFound", "CronOrder"]
 
-CronOrder = Literal["id", "assistant_id", "thread_id", "created_at", "updated_at", "next_at"]
+CronOrder = Literal["id", "assistant_id", "thread_id", "created_at", "updated_at", "next_at", "end_at"]
 """What crons are listed by."""
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.assistants import AssistantNotFound
+from dragoman.memory.crons import CronNotFound
 from dragoman.memory.errors import (
     AgentNotFound,
     Conflict,
@@ -49,6 +50,7 @@ _TABLE: Final[tuple[tuple[type[DragomanError], int, str], ...]] = (
     (InputInvalid, 422, "invalid_input"),
     (AgentNotFound, 404, "agent_not_found"),
     (AssistantNotFound, 404, "assistant_not_found"),
+    (CronNotFound, 404, "cron_not_found"),
     (RunNotFound, 404, "run_not_found"),
     (ThreadNotFound, 404, "thread_not_found"),
     (ItemNotFound, 404, "item_not_found"),

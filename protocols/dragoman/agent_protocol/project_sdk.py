@@ -16,9 +16,10 @@ from dragoman.agent_protocol.surface import Surface
 from dragoman.agents import Agent
 from dragoman.engine.assistants import own_assistant_id
 from dragoman.memory.assistants import Assistant
+from dragoman.memory.crons import Cron
 from dragoman.memory.model import Checkpoint, Json, Run, RunView, Thread
 
-__all__ = ["assistant", "checkpoint", "graph", "result", "run", "schemas", "selected", "thread", "thread_state"]
+__all__ = ["assistant", "checkpoint", "cron", "graph", "result", "run", "schemas", "selected", "thread", "thread_state"]
 
 _SDK = Surface.LANGGRAPH
 
@@ -34,6 +35,26 @@ def assistant(its: Assistant) -> dict[str, Json]:
         "context": its.context,
         "metadata": its.metadata,
         "version": its.version,
+        "created_at": stamp(its.created_at),
+        "updated_at": stamp(its.updated_at),
+    }
+
+
+def cron(its: Cron) -> dict[str, Json]:
+    """Cron."""
+    return {
+        "cron_id": its.id,
+        "assistant_id": its.assistant_id,
+        "thread_id": its.thread_id,
+        "on_run_completed": its.on_run_completed,
+        "schedule": its.schedule,
+        "timezone": its.timezone,
+        "end_time": None if its.end_at is None else stamp(its.end_at),
+        "enabled": its.enabled,
+        "next_run_date": None if its.next_at is None else stamp(its.next_at),
+        "payload": {"assistant_id": its.assistant_id, "schedule": its.schedule, **its.payload},
+        "metadata": its.metadata,
+        "user_id": its.subject or None,
         "created_at": stamp(its.created_at),
         "updated_at": stamp(its.updated_at),
     }

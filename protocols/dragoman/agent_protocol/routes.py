@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute
 
-from dragoman.agent_protocol import agents, assistants, joining, runs, states, store, threads
+from dragoman.agent_protocol import agents, assistants, crons, joining, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.settings import AgentProtocolSettings
@@ -31,6 +31,12 @@ _TABLE: _Table = [
     ("POST", "/threads/{thread_id}/runs/wait", None, runs.wait),
     ("POST", "/threads/{thread_id}/runs/stream", None, runs.stream),
     ("POST", "/threads/{thread_id}/runs", None, runs.create),
+    ("POST", "/runs/crons", _SDK, crons.create),
+    ("POST", "/runs/crons/search", _SDK, crons.search),
+    ("POST", "/runs/crons/count", _SDK, crons.count),
+    ("PATCH", "/runs/crons/{cron_id}", _SDK, crons.update),
+    ("DELETE", "/runs/crons/{cron_id}", _SDK, crons.delete),
+    ("POST", "/threads/{thread_id}/runs/crons", _SDK, crons.create),
     ("POST", "/runs/search", _AP, runs.search),
     ("GET", "/runs/{run_id}", _AP, runs.get),
     ("DELETE", "/runs/{run_id}", _AP, runs.delete),
@@ -86,6 +92,7 @@ def routes(engine: Engine, settings: AgentProtocolSettings | None = None) -> lis
     """The routes of both surfaces over an engine."""
     chosen = settings or AgentProtocolSettings()
     face = Face(engine, chosen)
+    engine.crons.register(crons.KIND, partial(crons.run_of, face))
     return [
         Endpoint(partial(handler, face), surface, chosen.unnamed_surface).at(path, method)
         for method, path, surface, handler in _TABLE

@@ -96,3 +96,9 @@ WHERE tenant = ?1 AND (?2 IS NULL OR assistant_id = ?2) AND (?3 IS NULL OR threa
 
 -- :name crons_by_next_at_descending
 {matching_crons} ORDER BY next_at DESC, id DESC;
+
+-- :name crons_by_end_at
+{matching_crons} ORDER BY end_at, id;
+
+-- :name crons_by_end_at_descending
+{matching_crons} ORDER BY end_at DESC, id DESC;
