@@ -65,7 +65,14 @@ def build_app(
     catalog = catalog if catalog is not None else Catalog()
     folders = mcp_folders(settings, catalog)
     out = outgoing(settings)
-    engine = Engine(ledger, agents, settings.engine.to_engine(), catalog.durable, remote_peers(settings), out)
+    engine = Engine(
+        ledger,
+        agents,
+        settings.engine.to_engine(settings.crons.to_engine()),
+        catalog.durable,
+        remote_peers(settings),
+        out,
+    )
     peers = a2a_settings(settings)
     ring = KeyRing(ledger, settings.auth.cache) if settings.auth.mode == "keys" else None
 

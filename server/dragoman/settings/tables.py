@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, fiel
 from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.loader import AgentSource
 from dragoman.auth.egress import DEFAULT_PORTS, Egress, parse_allowed
+from dragoman.engine.cron_settings import CronSettings
 from dragoman.engine.outgoing import OutboxSettings
 from dragoman.engine.request import EngineSettings
 
@@ -20,6 +21,7 @@ __all__ = [
     "A2aTable",
     "AgentTable",
     "AuthTable",
+    "CronTable",
     "EgressTable",
     "EngineTable",
     "LogTable",
@@ -123,9 +125,22 @@ class EngineTable(_Table):
     subscriber_buffer: Count = 1024
     short_sleep: Annotated[float, Strict(), Field(ge=0, le=60)] = 1.0
 
-    def to_engine(self) -> EngineSettings:
+    def to_engine(self, crons: CronSettings | None = None) -> EngineSettings:
         """As the engine takes them."""
-        return EngineSettings(**self.model_dump())
+        return EngineSettings(**self.model_dump(), crons=crons or CronSettings())
+
+
+class CronTable(_Table):
+    """``[crons]``: see ``CronSettings``. ``grace`` is in seconds."""
+
+    misfire: Literal["skip", "once", "all"] = "once"
+    grace: Annotated[float, Strict(), Field(ge=0, le=86_400)] = 60.0
+    catch_up: Annotated[Count, Field(le=10_000)] = 100
+    limit: Count = 10_000
+
+    def to_engine(self) -> CronSettings:
+        """As the engine takes them."""
+        return CronSettings(**self.model_dump())
 
 
 class AuthTable(_Table):
@@ -296,6 +311,7 @@ class Settings(_Table):
     server: ServerTable = ServerTable()
     storage: StorageTable = StorageTable()
     engine: EngineTable = EngineTable()
+    crons: CronTable = CronTable()
     auth: AuthTable = AuthTable()
     mcp: McpTable = McpTable()
     a2a: A2aTable = A2aTable()

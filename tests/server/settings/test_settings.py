@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from dragoman.agents.errors import ConfigurationError
+from dragoman.engine.cron_settings import CronSettings
 from dragoman.engine.request import EngineSettings
 from dragoman.settings import Settings, find, is_loopback, load
 
@@ -136,6 +137,8 @@ def test_relative_paths_start_at_the_file_and_typed_ones_where_they_were_typed(f
 
 def test_the_engine_gets_its_own_defaults_unless_told_otherwise(folder: Path) -> None:
     assert asdict(load(env={}).engine.to_engine()) == asdict(EngineSettings())
+    assert load(env={}).crons.to_engine() == CronSettings()
+    assert load(_written(folder, '[crons]\nmisfire = "all"'), env={}).crons.to_engine().misfire == "all"
     assert load(_written(folder, "[engine]\nlease = 5"), env={}).engine.to_engine().lease == 5
 
 
