@@ -160,7 +160,9 @@ def _both(seconds: float) -> dict[str, Any]:
         port = free_port()
         config = str(Path(folder) / "langgraph.json")
         theirs = [str(command), "dev", "--config", config, "--no-browser", "--no-reload", "--port", str(port)]
-        with server([*theirs, "--host", "127.0.0.1", "--n-jobs-per-worker", "16"], port, quiet=True):
+        with server(
+            [*theirs, "--host", "127.0.0.1", "--n-jobs-per-worker", "16"], port, quiet=True, folder=Path(folder)
+        ):
             found["theirs"] = _figures(port, max(seconds, 10.0))
     mine, other = found["ours"], found["theirs"]
     found["times_faster_c1"] = round(other["wait_p50_ms_c1"] / mine["wait_p50_ms_c1"])

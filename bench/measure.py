@@ -47,13 +47,20 @@ def _pin_to_first_core() -> None:
 
 @contextlib.contextmanager
 def server(
-    command: Sequence[str], port: int, path: str = "/ok", pin: bool = True, quiet: bool = False
+    command: Sequence[str],
+    port: int,
+    path: str = "/ok",
+    pin: bool = True,
+    quiet: bool = False,
+    folder: Path | None = None,
 ) -> Generator[psutil.Process]:
-    """A server on one core, once it answers; it is ended by its pid. ``quiet`` drops what it says of itself."""
+    """A server on one core, once it answers; it is ended by its pid. ``quiet`` drops what it says of itself; it runs in
+    ``folder``, the current one by default."""
     environment = {**os.environ, "PYTHONPATH": str(HERE)}
     process = subprocess.Popen(
         command,
         env=environment,
+        cwd=folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL if quiet else None,
         preexec_fn=_pin_to_first_core if pin else None,
