@@ -25,8 +25,13 @@ MAY_SCAN = {
 }
 OF_THE_STATEMENT = ("active", "json_each", "(subquery")
 
-# The sorted ones besides these are bounded by one run, one thread's open runs, or what is active.
+# These are bounded by one run, one thread's open runs, what is active, or how many crons a tenant may have.
 SORTED = {
+    *(
+        f"crons_by_{order}{way}"
+        for order in ("thread_id", "updated_at", "next_at", "end_at")
+        for way in ("", "_descending")
+    ),
     "active_runs_of_thread",
     "answered_until",
     "artifacts_of_run",
@@ -89,6 +94,11 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("items_under", "PRIMARY KEY (tenant=? AND namespace>? AND namespace<?)"),
         ("drop_expired_facts", "facts_expiring (expires_at<?)"),
         ("drop_expired_facts", "PRIMARY KEY (tenant=? AND kind=? AND key=?)"),
+        ("due_crons", "crons_due (wake_at>? AND wake_at<?)"),
+        ("next_cron", "crons_due (wake_at>?)"),
+        ("crons_by_created_at_descending", "crons_by_creation (tenant=?)"),
+        ("assistants_by_created_at_descending", "assistants_by_creation (tenant=?)"),
+        ("assistants_by_name", "assistants_by_name (tenant=?)"),
         ("next_due", "runs_queued (wake_at>?)"),
         ("due_deliveries", "deliveries_due (next_at>? AND next_at<?)"),
         ("next_delivery", "deliveries_due (next_at>?)"),

@@ -57,7 +57,7 @@ MISTAKES = [
     ),
     (
         'file = "x"',
-        "dragoman.toml: file: unknown table; known are server, storage, engine, auth, mcp, a2a, egress, outbox, peers,",
+        "dragoman.toml: file: unknown table; known are server, storage, engine, crons, auth, mcp, a2a, egress, outbox,",
     ),
 ]
 
