@@ -83,6 +83,17 @@ class Context(CallContext):
     def idempotency_key(self) -> str:
         """A key for the side effect at hand: the same at every execution of this step of this run, and nowhere else."""
 
+    @property
+    @abstractmethod
+    def config(self) -> Mapping[str, Json]:
+        """What the run was configured with (LangGraph's ``config``: ``configurable``, ``tags``, ...), its assistant's
+        configuration included; empty where nothing was given. The same at every activation."""
+
+    @property
+    @abstractmethod
+    def context(self) -> Mapping[str, Json]:
+        """The context that the run was opened with; empty where none was given. The same at every activation."""
+
     # -- durable work -------------------------------------------------------------------------------------------------
     @abstractmethod
     def step(
@@ -186,6 +197,12 @@ class Context(CallContext):
     @abstractmethod
     async def messages(self) -> Sequence[Mapping[str, Json]]:
         """The conversation so far: ``{"role", "content", "id"}``, oldest first, this run's message last."""
+
+    @abstractmethod
+    async def append(self, *messages: Mapping[str, Json]) -> None:
+        """Append messages to the conversation, once: ``{"role", "content"}``, with ``tool_calls`` or ``tool_call_id``
+        where they have such. The answer that the agent returns is appended by the run itself. A call of a tool that
+        has no result when the run is cancelled gets one that says so. Not inside a step."""
 
     @abstractmethod
     async def update(self, values: Mapping[str, Json]) -> None:

@@ -18,6 +18,7 @@ from dragoman.agents.errors import Rejected, RequestError
 from dragoman.engine.context import RunContext, opening_message
 from dragoman.engine.journal import Journal
 from dragoman.engine.parking import FAR
+from dragoman.engine.pauses import paused
 from dragoman.engine.ports import Host
 from dragoman.engine.recorder import Recorder, Superseded
 from dragoman.memory.codec import dumps
@@ -215,7 +216,11 @@ class Activation:
         if given is None:
             given = await self._ask_for_input(agent, ctx)
         arguments = agent.signature.arguments(agent.validate(given) if validated is None else validated)
-        return agent.signature.to_json(await agent.fn(ctx, **arguments))
+        setup = self.run.setup
+        if setup is None:
+            return agent.signature.to_json(await agent.fn(ctx, **arguments))
+        output = await paused(ctx, setup, agent.name, agent.name, lambda: agent.fn(ctx, **arguments))
+        return agent.signature.to_json(output)
 
     async def _ask_for_input(self, agent: Agent, ctx: RunContext) -> Json:
         """The input of a run that was opened with prose alone: what is missing is asked for, with its schema."""
@@ -278,7 +283,9 @@ class Activation:
 
     def _messages(self, change: Change) -> list[Mapping[str, Json]]:
         run = self._recorder.run
-        first_stop = self.run.interrupts == 0
+        # A run that stopped before, or has appended messages, has its opening message in the thread already.
+        ctx = self.ctx
+        first_stop = self.run.interrupts == 0 and not (ctx is not None and ctx.opened_conversation)
         ends = change.status in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.CANCELLED)
         messages: list[Mapping[str, Json]] = []
         if first_stop and (ends or change.status is RunStatus.WAITING):

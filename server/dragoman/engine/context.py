@@ -22,6 +22,7 @@ from dragoman.agents.tool import Tool
 from dragoman.engine import children, remote
 from dragoman.engine.journal import Journal, digest_of
 from dragoman.engine.parking import Parking
+from dragoman.engine.pauses import paused
 from dragoman.engine.ports import Activity, Host
 from dragoman.engine.recorder import Recorder
 from dragoman.engine.steps import Call, current_step, default_retry, describe, do_step
@@ -31,9 +32,12 @@ from dragoman.memory.ids import now_micros, short_digest
 from dragoman.memory.ledger import NewArtifact, NewEvent, NewInterrupt, NewStep
 from dragoman.memory.model import InterruptKind, InterruptStatus, Json, Principal, Run, StepStatus
 
-__all__ = ["APPROVAL_SCHEMA", "RunContext"]
+__all__ = ["APPEND", "APPROVAL_SCHEMA", "RunContext"]
 
 T = TypeVar("T")
+
+APPEND = "append"
+"""The key of the step that appends messages."""
 
 APPROVAL_SCHEMA: Mapping[str, Json] = {
     "type": "object",
@@ -57,6 +61,8 @@ class RunContext(Activity):
         self._counted = 0
         self._values: dict[str, Json] | None = None
         self._updates: dict[str, Json] = {}
+        self._appended: list[Mapping[str, Json]] = []
+        self.opened_conversation = run.interrupts > 0 or APPEND in journal.steps
 
     # -- who and where ------------------------------------------------------------------------------------------------
     @property
@@ -82,6 +88,14 @@ class RunContext(Activity):
     @property
     def cancelled(self) -> bool:
         return self.cancel_requested
+
+    @property
+    def config(self) -> Mapping[str, Json]:
+        return self.run.setup.config if self.run.setup is not None else {}
+
+    @property
+    def context(self) -> Mapping[str, Json]:
+        return self.run.setup.context if self.run.setup is not None else {}
 
     @property
     def idempotency_key(self) -> str:
@@ -117,7 +131,10 @@ class RunContext(Activity):
             timeout=timeout if timeout is not None else (fn.timeout if isinstance(fn, Tool) else None),
             on_crash=on_crash or (fn.on_crash if isinstance(fn, Tool) else "retry"),
         )
-        return do_step(self, call)
+        setup = self.run.setup
+        if setup is None or not (setup.pause_before or setup.pause_after):
+            return do_step(self, call)
+        return paused(self, setup, key or name, call.key, lambda: do_step(self, call))
 
     async def gather(self, *steps: Awaitable[Any]) -> list[Any]:
         tasks = [asyncio.ensure_future(step) for step in steps]
@@ -204,7 +221,11 @@ class RunContext(Activity):
 
     async def call(self, agent: str, input: Json = None, *, text: str | None = None, key: str | None = None) -> Json:
         self.outside_steps("call")
-        return await children.call(self, self.journal.name(key or f"call:{agent}"), agent, input, text)
+        name = self.journal.name(key or f"call:{agent}")
+        setup = self.run.setup
+        if setup is None:
+            return await children.call(self, name, agent, input, text)
+        return await paused(self, setup, agent, name, lambda: children.call(self, name, agent, input, text))
 
     async def remote(
         self,
@@ -273,7 +294,25 @@ class RunContext(Activity):
 
     async def messages(self) -> Sequence[Mapping[str, Json]]:
         earlier: Sequence[Mapping[str, Json]] = (await self.values()).get("messages") or []
-        return [*earlier, *opening_message(self.run)]
+        return [*earlier, *opening_message(self.run), *self._appended]
+
+    async def append(self, *messages: Mapping[str, Json]) -> None:
+        self.outside_steps("append")
+        name = self.journal.name(APPEND)
+        known = self.journal.step(name, "")
+        if known is None:
+            new = [_message(given, f"{self.run.id}:{name}:{n}") for n, given in enumerate(messages)]
+            opening = [] if self.opened_conversation else opening_message(self.run)
+            self.opened_conversation = True
+            self.parking.begin()
+            try:
+                step = NewStep(name, StepStatus.FINISHED, result=new)
+                await self.recorder.write(steps=[step], messages=[*opening, *new])
+            finally:
+                self.parking.end()
+            self._appended += new
+        else:
+            self._appended += known.result
 
     async def update(self, values: Mapping[str, Json]) -> None:
         if "messages" in values:
@@ -308,6 +347,14 @@ class RunContext(Activity):
             return False
         self._counted += 1
         return self._counted <= self.run.emitted
+
+
+def _message(given: Mapping[str, Json], identity: str) -> dict[str, Json]:
+    if not isinstance(given.get("role"), str) or "content" not in given:
+        raise Misuse("A message is an object with a role and content.")
+    made = {"id": identity, **given}
+    dumps(made)
+    return made
 
 
 def opening_message(run: Run) -> list[Mapping[str, Json]]:

@@ -80,6 +80,7 @@ class Engine(ThreadVerbs):
         self._stopping = False
         self._loops = Worker(self)
         self._loops.start()
+        self.sweeper.start()
         self.outbox.start()
         self.crons.start()
 
@@ -87,6 +88,7 @@ class Engine(ThreadVerbs):
         """Refuse new runs, give the running ones ``grace`` seconds, hand the rest back to the queue."""
         self._stopping = True
         await self.crons.stop()
+        await self.sweeper.stop()
         if self._loops is not None:
             await self._loops.stop()
         tasks = [a.task for a in self._activations.values() if a.task is not None]
@@ -229,17 +231,17 @@ class Engine(ThreadVerbs):
             raise InputInvalid(f"{len(waiting)} questions are open ({names}); answer them by key, as structured data.")
         return await self.answer(principal, run_id, {waiting[0].key: answering.from_text(waiting[0], text)})
 
-    async def cancel(self, principal: Principal, run_id: str, reason: str = "") -> Run:
-        """Cancel a run and its children; returns when it has ended. Raises ``RunNotFound``, ``RunEnded``."""
-        run, events = await self.ledger.cancel(principal.tenant, run_id, reason)
+    async def cancel(self, principal: Principal, run_id: str, reason: str = "", *, rollback: bool = False) -> Run:
+        """Cancel a run and its children; returns when it has ended. With ``rollback`` it is forgotten then, and its
+        thread has the values that it began from. Raises ``RunNotFound``, ``RunEnded``."""
+        run, events = await self.ledger.cancel(principal.tenant, run_id, reason, rollback=rollback)
         self.publish(run, events)
         activation = self._activations.get(run_id)
         if activation is not None:
             activation.cancel()
             run = await self._settled(run, _CANCEL_PATIENCE)
             if not run.ended and self._activations.get(run_id) is activation:
-                await self._force(activation, Change(RunStatus.CANCELLED))
-                run = await self.get(principal, run_id)
+                run = await self._force(activation, Change(RunStatus.CANCELLED)) or run
         else:
             await self._cancel_remote(run)
             run = run if run.ended else await self._settled(run, _CANCEL_PATIENCE)
@@ -290,6 +292,7 @@ class Engine(ThreadVerbs):
             self.hub.publish(run.tenant, run.thread_id, events)
         if run.settled:
             self._waiters.tell(run)
+        self._forgetting(run)
 
     def queued(self) -> None:
         """A run may be due."""
@@ -358,7 +361,8 @@ class Engine(ThreadVerbs):
     def _may_open_late(self, request: RunRequest) -> bool:
         room = self.active < self.settings.concurrency and self._loops is not None
         alone = request.thread_id is None and request.delay <= 0 and not request.deliveries
-        return room and alone and self.settings.open_late
+        kept = request.setup is None or not request.setup.forget
+        return room and alone and kept and self.settings.open_late
 
     async def _submit(self, submission: Submission, delay: float) -> Run:
         await self._late.opened(submission.tenant, submission.idempotency_key)
@@ -413,11 +417,17 @@ class Engine(ThreadVerbs):
             self._waiters.redirect(begun.id, run)
         elif activation.error is not None and not activation.opened:
             self._waiters.fail(begun.id, activation.error)
+        if run is not None:
+            self._forgetting(run)
         if self._loops is not None:
             if run is None or run.wake_at is not None or not run.settled or run.parent_run_id is not None:
                 self._loops.queued()
             else:
                 self._loops.freed()
+
+    def _forgetting(self, run: Run) -> None:
+        if run.ended and run.setup is not None and run.setup.forget:
+            self.sweeper.look()
 
     async def _settled(self, run: Run, timeout: float | None) -> Run:
         """Wait for a run that was not settled when it was read; looks again once the waiter is in place."""
@@ -436,14 +446,15 @@ class Engine(ThreadVerbs):
             except TimeoutError:
                 return await look()
 
-    async def _force(self, activation: Activation, change: Change) -> None:
+    async def _force(self, activation: Activation, change: Change) -> Run | None:
         """Write the end of a run whose coroutine does not take its cancellation; it can write nothing from then on."""
         try:
             committed = await self.ledger.commit(activation.lease, Batch(change=change))
         except LeaseLost:
-            return
+            return None
         self._activations.pop(activation.run.id, None)
         self.publish(committed.run, committed.events)
+        return committed.run
 
     async def _cancel_remote(self, run: Run) -> None:
         """Cancel, in the background, the peers' tasks that a run without a coroutine waits for."""

@@ -74,6 +74,7 @@ def submission_of(
         policy=request.policy,
         idempotency_key=request.idempotency_key,
         metadata=request.metadata,
+        setup=request.setup,
         parent_run_id=parent.id if parent is not None else None,
         wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
         queue_limit=queue_limit if parent is None else None,

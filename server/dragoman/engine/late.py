@@ -126,4 +126,5 @@ def _unopened(s: Submission) -> Run:
         attempt=1,
         started_at=now,
         metadata=metadata,
+        setup=s.setup,
     )

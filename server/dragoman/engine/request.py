@@ -9,6 +9,7 @@ from dragoman.engine.cron_settings import CronSettings
 from dragoman.memory.frozen import maker
 from dragoman.memory.model import Json, ThreadPolicy
 from dragoman.memory.outbox import NewDelivery
+from dragoman.memory.setup import RunSetup
 
 __all__ = ["UNSET", "EngineSettings", "RunRequest", "Unset", "run_request"]
 
@@ -32,7 +33,7 @@ class RunRequest:
     both, ``text`` is the message that came with the input. ``message`` is the message as the face wants it back
     (``{"role", "content", "id", "parts"}``); None makes one from the text. ``wait`` says that the caller waits in this
     process, so that the run is born claimed and not queued. ``deliveries`` tell its log to others from the first event
-    on; whose and which run's they are is filled in.
+    on; whose and which run's they are is filled in. ``setup`` is kept with the run.
     """
 
     agent: str
@@ -48,6 +49,7 @@ class RunRequest:
     delay: float = 0.0
     wait: bool = True
     deliveries: Sequence[NewDelivery] = ()
+    setup: RunSetup | None = None
 
 
 run_request = maker(RunRequest)

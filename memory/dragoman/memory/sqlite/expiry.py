@@ -18,6 +18,9 @@ from dragoman.memory.threads import Expiry, ThreadTtl, TtlStrategy
 
 __all__ = ["expire_threads", "prune_thread", "read_expiry", "read_next_expiry", "set_thread_ttl"]
 
+# Until a thread that keeps its newest state is looked at again: microseconds.
+_LEAST = 1_000_000
+
 _EXPIRY = SQL["thread_expiry"]
 _EXPIRING = SQL["expiring_threads"]
 _NEXT = SQL["next_thread_expiry"]
@@ -69,7 +72,7 @@ def expire_threads(tx: Tx, limit: int) -> int:
             remove_thread(tx, tenant, thread_id)
         else:
             prune_thread(tx, tenant, thread_id)
-            _again_at(tx, tenant, thread_id, kept, now + max(span, now - updated_at))
+            _again_at(tx, tenant, thread_id, kept, now + max(span, now - updated_at, _LEAST))
     return len(rows)
 
 
