@@ -27,7 +27,7 @@ _DIALECTS: Final = frozenset(
 
 
 class SchemaCheck:
-    """A JSON Schema (2020-12 unless it says otherwise), made ready when a value is first checked.
+    """A JSON Schema (2020-12 unless it says otherwise), made ready when a value is first checked, or by ``prepare``.
 
     Raises ``ValueError`` for one in a dialect that values cannot be checked by.
     """
@@ -59,6 +59,10 @@ class SchemaCheck:
             lines = "; ".join(f"{p['field'] or 'value'}: {p['problem']}" for p in problems)
             raise InputInvalid(f"{what}: {lines}.", problems)
 
+    def prepare(self) -> None:
+        """Make it ready now. Raises ``ValueError`` where the schema is none, or refers to what is not in it."""
+        self._ready()
+
     def _ready(self) -> Any:
         if self._validator is None:
             import jsonschema_rs
@@ -66,6 +70,9 @@ class SchemaCheck:
             try:
                 # Messages tell of the schema, never of the value, which may be a secret.
                 self._validator = jsonschema_rs.validator_for(dict(self._schema), retriever=_refuse, mask="the value")
+            except jsonschema_rs.ValidationError as error:
+                place = ".".join(str(part) for part in error.instance_path)
+                raise ValueError(f"The JSON Schema cannot be used: {place and f'{place}: '}{error.message}") from None
             except Exception as error:
                 raise ValueError(f"The JSON Schema cannot be used: {error}") from None
         return self._validator

@@ -98,7 +98,8 @@ class Signature:
     @classmethod
     def of(cls, fn: Callable[..., Any], input_schema: Mapping[str, Json] | None = None) -> Signature:
         """Read a function's signature. With ``input_schema``, a JSON Schema of an object, it takes its input as one
-        mapping. Raises ``TypeError`` naming the parameter that has no annotation or does not fit."""
+        mapping. Raises ``TypeError`` naming the parameter that has no annotation or does not fit, ``ValueError`` for a
+        schema that no input can be held against."""
         hints = typing.get_type_hints(fn, include_extras=True)
         parameters = list(inspect.signature(fn).parameters.values())
         takes_context = bool(parameters) and _is_context(hints.get(parameters[0].name))
@@ -127,7 +128,7 @@ class Signature:
             plain=hints.get("return") if hints.get("return") in _PLAIN else None,
             durable=takes_context and issubclass(hints[parameters[0].name], Context),
             content=gives_content(hints.get("return")),
-            check=None if input_schema is None else SchemaCheck(input_schema),
+            check=None if input_schema is None else _checked(fn, input_schema),
         )
 
     def validate(self, value: Json, what: str = "input") -> BaseModel:
@@ -177,6 +178,20 @@ def _field(fn: Callable[..., Any], p: inspect.Parameter, hints: Mapping[str, Any
     if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) or p.name not in hints:
         raise TypeError(f"{fn.__qualname__}: the parameter {p.name!r} needs a type annotation and a name of its own.")
     return p.name, hints[p.name], ... if p.default is p.empty else p.default
+
+
+def _checked(fn: Callable[..., Any], input_schema: Mapping[str, Json]) -> SchemaCheck:
+    """The author's schema, found good before anyone calls. Clients take no list of tools with one of no object."""
+    if input_schema.get("type") != "object":
+        raise ValueError(
+            f'{fn.__qualname__}: input_schema: type: "object" is needed, not {input_schema.get("type")!r}.'
+        )
+    try:
+        check = SchemaCheck(input_schema)
+        check.prepare()
+    except ValueError as error:
+        raise ValueError(f"{fn.__qualname__}: input_schema: {error}") from None
+    return check
 
 
 def _text_field(model: type[BaseModel]) -> str | None:

@@ -102,7 +102,8 @@ def tool(
     An argument whose schema has ``x-mcp-header`` is repeated by clients in that HTTP header.
 
     Raises ``TypeError`` for a function that is not async or lacks annotations, ``ValueError`` for a name that clients
-    could not take, or for an ``x-mcp-header`` that is declared wrongly.
+    could not take, for an ``x-mcp-header`` that is declared wrongly, or an ``input_schema`` that is no JSON Schema, is
+    in an unknown dialect or refers to another document.
     """
 
     def make(function: Callable[..., Awaitable[Any]]) -> Tool[..., Any]:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
@@ -39,11 +43,6 @@ async def price(lines: list[Line], discount: float = 0.0, express: bool = False)
 @agent(description="Order it")
 async def order(ctx: Context, lines: list[Line], discount: float | None = None) -> int:
     return sum(line.number for line in lines)
-
-
-@tool(expose=True, input_schema={"type": "object", "properties": {"at": {"$ref": "https://schemas.example/at.json"}}})
-async def elsewhere(given: Mapping[str, Any]) -> str:
-    return "done"
 
 
 @pytest.mark.parametrize(
@@ -120,19 +119,60 @@ async def test_a_schema_is_read_as_2020_12_or_by_the_dialect_that_it_names(in_pr
     assert more["isError"] is (name == "undated")  # what draft-07 has no word for
 
 
+async def _fn(given: Mapping[str, Any]) -> str:
+    return ""
+
+
+async def _run(ctx: Context, given: Mapping[str, Any]) -> str:
+    return ""
+
+
 @pytest.mark.requirement("base.schema-unsupported-dialect")
 def test_a_dialect_that_is_not_supported_is_refused_where_the_tool_is_made() -> None:
-    async def fn(given: Mapping[str, Any]) -> str:
-        return ""
-
-    with pytest.raises(ValueError, match="cannot be checked by the dialect 'https://schemas"):
-        tool(expose=True, input_schema={"$schema": "https://schemas.example/mine", "type": "object"})(fn)
+    with pytest.raises(ValueError, match=r"_fn: input_schema: .*cannot be checked by the dialect 'https://schemas"):
+        tool(expose=True, input_schema={"$schema": "https://schemas.example/mine", "type": "object"})(_fn)
 
 
 @pytest.mark.requirement("base.schema-no-network-ref")
-async def test_a_schema_that_lies_elsewhere_is_not_fetched(in_process: Start) -> None:
-    client: Client
-    async with in_process(catalog=Catalog(elsewhere)) as client:
-        answer = await client.modern("tools/call", {"name": "elsewhere", "arguments": {"at": 1}})
-    assert answer["error"]["code"] == -32603
-    assert "schemas.example" not in json.dumps(answer)
+def test_a_schema_that_lies_elsewhere_is_refused_where_the_tool_is_made_and_not_fetched() -> None:
+    elsewhere = {"type": "object", "properties": {"at": {"$ref": "https://schemas.example/at.json"}}}
+    with pytest.raises(
+        ValueError, match=r"_fn: input_schema: .*the remote reference 'https://schemas\.example/at\.json'"
+    ):
+        tool(expose=True, input_schema=elsewhere)(_fn)
+    with pytest.raises(ValueError, match=r"_run: input_schema: .*the remote reference"):
+        agent(input_schema=elsewhere)(_run)
+
+
+@pytest.mark.parametrize(
+    ("schema", "told"),
+    [
+        ({"type": "string"}, "type: \"object\" is needed, not 'string'"),
+        ({"properties": {}}, 'type: "object" is needed, not None'),
+        ({"type": "object", "properties": {"at": {"type": "numbr"}}}, "properties.at.type: "),
+        ({"type": "object", "properties": 5}, "properties: "),
+        ({"type": "object", "properties": {"at": {"$ref": "#/$defs/at"}}}, "Pointer '/$defs/at' does not exist"),
+    ],
+)
+def test_what_is_no_schema_of_an_object_is_refused_with_the_key_that_is_wrong(
+    schema: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)) as caught:
+        tool(expose=True, input_schema=schema)(_fn)
+    assert "_fn: input_schema: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.requirement("base.schema-no-network-ref")
+def test_a_server_with_such_a_tool_does_not_start_and_says_why(tmp_path: Path) -> None:
+    (tmp_path / "desk.py").write_text(
+        "from collections.abc import Mapping\nfrom dragoman.agents import tool\n\n"
+        '@tool(expose=True, input_schema={"type": "object", "$ref": "https://schemas.example/at.json"})\n'
+        "async def elsewhere(given: Mapping[str, str]) -> str:\n    return ''\n"
+    )
+    command = [sys.executable, "-m", "dragoman.cli", "serve", "desk.py", "--port", "0"]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "desk.py, line 4: ValueError: elsewhere: input_schema: " in ended.stderr
+    assert "the remote reference 'https://schemas.example/at.json' is refused" in ended.stderr
+    assert "Traceback" not in ended.stderr
