@@ -20,7 +20,7 @@ from conformance import node as nodes
 from conformance.kept import kept
 from conformance.node import Node
 
-__all__ = ["Node", "clients", "node", "npm", "python"]
+__all__ = ["Node", "clients", "node", "npm", "npm_folder", "python"]
 
 PINS: Final = Path(__file__).with_name("pins")
 PLACE: Final = Path(__file__).resolve().parents[2] / ".interop"
@@ -55,6 +55,12 @@ def npm(package: str, command: str) -> list[str]:
     here = _installed(pin)
     script = here / json.loads((here / "package.json").read_text())["bin"][command]
     return [str(node().executable), str(script)]
+
+
+def npm_folder(package: str) -> Path:
+    """Where a pinned npm package is installed, for a script that imports it. Raises ``CalledProcessError``."""
+    (pin,) = (pin for pin in _npm_pins() if pin.startswith(package))
+    return _installed(pin).parents[package.count("/") + 1]
 
 
 def _npm_pins() -> list[str]:

@@ -26,19 +26,20 @@ def free_port() -> int:
 
 
 class Process:
-    """A server over ``agents.py`` in ``folder``."""
+    """A server over ``agents.py`` in ``folder``, with or without gRPC."""
 
-    def __init__(self, folder: Path, agents: str) -> None:
+    def __init__(self, folder: Path, agents: str, *, grpc: bool = True) -> None:
         (folder / "agents.py").write_text(agents)
         self.port, self.grpc_port = free_port(), free_port()
         self.url, self.grpc = f"http://127.0.0.1:{self.port}", f"127.0.0.1:{self.grpc_port}"
+        self._ports = {"A2A__GRPC_PORT": str(self.grpc_port)} if grpc else {}
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self, **settings: str) -> None:
         """Start, and return when it is ready. ``settings`` go into the environment as ``DRAGOMAN_...``."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
-        told = {"A2A__GRPC_PORT": str(self.grpc_port), **settings}
+        told = {**self._ports, **settings}
         env = {**kept, **{f"DRAGOMAN_{name}": value for name, value in told.items()}}
         command = [sys.executable, "-m", "dragoman.cli", "serve", "agents.py", "--port", str(self.port)]
         with (self._folder / "server.log").open("ab") as log:
