@@ -56,7 +56,7 @@ def open_keys(view: Any) -> list[str]:
 async def gone(engine: Engine, caller: Principal, thread_id: str) -> None:
     """Until a thread is no more; the deadline of the test bounds it."""
     with contextlib.suppress(ThreadNotFound):
-        while await engine.thread(caller, thread_id):
+        while await engine.thread(caller, thread_id):  # noqa: ASYNC110 -- the sweeper tells nobody
             await asyncio.sleep(0.02)
 
 
