@@ -38,6 +38,7 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 """Gives the addresses of a host and port. Raises ``OSError``."""
 
 DEFAULT_PORTS: Final = (80, 443, 8080, 8443)
+_PLAIN: Final = "must begin with https:// (the operator may allow a host without TLS, under [egress])"
 _VETTING: Final = 2.0  # seconds for the look-up of a name at registration
 _MOST: Final = 2048  # characters of a URL
 _NAT64: Final = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
@@ -100,7 +101,8 @@ class Egress:
             async with asyncio.timeout(_VETTING):
                 await self.addresses(parsed)
         except (TimeoutError, Unresolved):
-            return
+            if parsed.scheme != "https" and not self._allowed.networks and not self._allowed.has_name(parsed.host):
+                raise EgressRefused(_PLAIN) from None  # wherever it will lead
 
     async def addresses(self, url: httpx.URL) -> list[str]:
         """The addresses to dial for a URL, each of them judged. Raises ``EgressRefused``, ``Unresolved``."""
@@ -142,7 +144,7 @@ class Egress:
                 "allows it under [egress] allow"
             )
         if url.scheme != "https":
-            raise EgressRefused("must begin with https:// (the operator may allow a host without TLS, under [egress])")
+            raise EgressRefused(_PLAIN)
         if self._ports and port not in self._ports:
             ports = ", ".join(map(str, sorted(self._ports)))
             raise EgressRefused(f"has port {port}; this server calls {ports} ([egress] ports)")

@@ -226,6 +226,15 @@ async def test_what_was_given_up_is_listed_and_sent_again_while_the_server_runs(
         assert there.got[2].id == there.got[1].id
         assert text_of(there.got) == "0 1 "
         assert (await asyncio.to_thread(command, "deliveries", "dead", "--json")).stdout.strip() == "[]"
+        well = False
+        await call(client, "SendMessage", sending(1, there.url))
+        letters = []
+        while not letters:
+            letters = json.loads((await asyncio.to_thread(command, "deliveries", "dead", "--json")).stdout)
+        sent = len(there.got)
+        well = True
+        await asyncio.to_thread(command, "deliveries", "drop", str(letters[0]["number"]))
+        assert "artifactUpdate" in (await there.wait(sent + 1))[sent].told
     server.end(signal.SIGTERM)
 
 

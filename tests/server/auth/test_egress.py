@@ -135,6 +135,9 @@ async def test_a_name_that_cannot_be_looked_up_now_is_judged_when_it_is_dialled(
     await egress.vet("https://soon.example/")
     with pytest.raises(Unresolved, match=r"soon\.example"):
         await found(egress, "https://soon.example/")
+    with pytest.raises(EgressRefused, match="https://"):
+        await egress.vet("http://soon.example/")
+    await Egress(["10.0.0.0/8"], resolver=nowhere).vet("http://soon.example/")
     with pytest.raises(Unresolved, match="no address"):
         await found(Egress(resolver=answering()), "https://soon.example/")
 
