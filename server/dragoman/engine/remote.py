@@ -105,6 +105,7 @@ class _Call:
         self._events = RemoteEvents(ctx, key, known=step is not None)
         self._outgoing: RemoteMessage | None = None if self._mark.task else message
         self._answering = ""
+        self._away = False
         hold = min(_LONGEST_HOLD, ctx.engine.settings.run_timeout / 2)
         self._hold_until = asyncio.get_running_loop().time() + hold
         resume_trace(self._mark.trace)
@@ -132,10 +133,12 @@ class _Call:
     async def _talk(self) -> RemoteTask | None:
         """The task as the peer last told of it; None when it told nothing."""
         self._ctx.parking.begin()
+        self._away = False
         try:
             await self._begin()
             return await self._listen()
         except RemoteUnreachable as error:
+            self._away = True
             if not self._open():  # while a person is asked nobody needs the peer
                 self._lost(error)
             return None
@@ -280,7 +283,7 @@ class _Call:
     async def _wait(self) -> None:
         """Wait a while, the longer the longer nothing happens. The run sleeps unless it is a moment."""
         ctx = self._ctx
-        if asked := self._open():  # the peer was looked at, and could not be reached
+        if self._away and (asked := self._open()):
             ctx.parking.wake_by(self._mark.next_look(*_ASKING_WAIT))
             await asyncio.gather(*(ctx.parking.on_interrupt(question) for question in asked))
         until = self._mark.next_look(*(_BESIDE_WAIT if ctx.parking.interrupts else _WORKING_WAIT))

@@ -8,7 +8,7 @@ import contextvars
 import json
 import socket
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +354,55 @@ async def test_a_result_is_journaled_and_its_failures_are_of_their_class(open_ho
     ]
 
 
+class Breaking(A2aPeers):
+    """Loses the line when the peer has taken a message and nothing was heard of it: the ``nth`` time."""
+
+    def __init__(self, nth: int) -> None:
+        super().__init__([], HERE)
+        self.sent: list[str] = []
+        self._nth = nth
+
+    async def send(self, peer: str, message: RemoteMessage) -> AsyncGenerator[Told, None]:
+        self.sent.append(message.id)
+        async with aclosing(super().send(peer, message)) as told_by:
+            async for told in told_by:
+                if len(self.sent) == self._nth:
+                    raise RemoteUnreachable("The line broke.")
+                yield told
+
+
+@agent
+async def talks(ctx: Context) -> str:
+    await ctx.stream_text("one ")
+    answer = await ctx.ask("Go on?", key="on")
+    await ctx.stream_text("two ")
+    return f"one two {answer}"
+
+
+@pytest.mark.parametrize("nth", [1, 2], ids=["the message", "the answer"])
+async def test_what_was_sent_and_not_heard_of_is_sent_again_and_counts_once(
+    open_house: Open, tmp_path: Path, nth: int
+) -> None:
+    async with open_house(talks, real=True) as house:
+
+        @agent
+        async def passes(ctx: Context) -> str:
+            return (await ctx.remote(f"{house.url}/a2a/talks", key="far")).text
+
+        breaking = Breaking(nth)
+        async with caller(tmp_path / "caller.db", passes, peers=breaking) as engine:
+            run = await engine.run(WHO, RunRequest("passes"), 10)
+            assert await asked(engine, run) == ["far/on"]
+            await engine.answer(WHO, run.id, {"far/on": "yes"})
+            run = await ended(engine, WHO, run)
+            told = [e.data["text"] for e in await engine.events(WHO, run.thread_id) if e.type == "text"]
+        assert run.output == "one two yes"
+        assert "".join(told) == "one two yes"
+        assert await house.runs() == 1
+    first, answer = f"{run.id}:far", f"{run.id}:far:1"
+    assert breaking.sent == ([first, first, answer] if nth == 1 else [first, answer, answer])
+
+
 async def test_a_call_that_takes_too_long_fails_and_its_task_is_cancelled(open_house: Open, tmp_path: Path) -> None:
     async with open_house(works, real=True) as house:
 
@@ -471,7 +520,12 @@ async def test_the_trace_goes_on_after_a_restart(
     open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[str] = []
-    monkeypatch.setattr("dragoman.a2a.client_calls.traceparent", lambda: sent.append(traceparent()) or sent[-1])
+
+    def noted() -> str:
+        sent.append(traceparent())
+        return sent[-1]
+
+    monkeypatch.setattr("dragoman.a2a.client_calls.traceparent", noted)
     async with open_house(refunds, real=True) as house:
 
         @agent
