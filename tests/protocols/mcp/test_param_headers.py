@@ -95,7 +95,10 @@ def _with(part: dict[str, Any]) -> dict[str, Any]:
         (_with({"type": "array", "items": {"type": "string", "x-mcp-header": "A"}}), "a.items: x-mcp-header is for"),
         (_with({"anyOf": [{"type": "string", "x-mcp-header": "A"}]}), "a.anyOf.0: x-mcp-header is for properties"),
         ({"type": "object", "x-mcp-header": "A"}, "the schema itself: x-mcp-header is for properties"),
-        ({"$defs": {"x": {"type": "string", "x-mcp-header": "A"}}}, r"\$defs.x: x-mcp-header is for properties"),
+        (
+            {"type": "object", "$defs": {"x": {"type": "string", "x-mcp-header": "A"}}},
+            r"\$defs.x: x-mcp-header is for properties",
+        ),
         (
             {
                 "type": "object",
