@@ -11,14 +11,13 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Final, NoReturn
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from dragoman.agents.errors import Misuse, StepTimeout
 from dragoman.agents.remote import (
     Peers,
-    Question,
     RemoteFailed,
     RemoteMessage,
     RemoteRejected,
@@ -31,9 +30,10 @@ from dragoman.engine.journal import digest_of, failure_of, revive
 from dragoman.engine.ports import Activity
 from dragoman.engine.remote_events import RemoteEvents
 from dragoman.engine.remote_mark import Mark
+from dragoman.engine.remote_questions import RemoteQuestions
 from dragoman.memory.ids import now_micros
-from dragoman.memory.ledger import NewEvent, NewInterrupt, NewStep
-from dragoman.memory.model import InterruptKind, InterruptStatus, Json, Step, StepStatus
+from dragoman.memory.ledger import NewEvent, NewStep
+from dragoman.memory.model import Json, Step, StepStatus
 from dragoman.telemetry.context import current_trace, resume_trace
 
 __all__ = ["call", "cancel_quietly"]
@@ -43,8 +43,6 @@ _RESULT: Final = TypeAdapter(RemoteResult)
 _SILENCE: Final = 30.0  # seconds that a stream may be silent before the run lets go of it and sleeps
 _LONGEST_HOLD: Final = 600.0  # seconds of one activation: it is bounded, a peer's work is not
 _WORKING_WAIT: Final = (0.25, 60.0)  # seconds between looks at a peer that works, at least and at most
-_ASKING_WAIT: Final = (900.0, 86_400.0)  # at one that asks a person
-_AUTH_WAIT: Final = (30.0, 3600.0)  # at one that waits to be authorized: it is told elsewhere, and goes on by itself
 _BESIDE_WAIT: Final = (30.0, 600.0)  # at one that works while another branch of the run asks: the run waits for that
 _BESIDE_SILENCE: Final = 1.0
 _BESIDE_HOLD: Final = 5.0
@@ -103,6 +101,7 @@ class _Call:
         self._mark = Mark.new(peer, timeout, current_trace()) if step is None else Mark.of(step.result)
         self._dirty = step is None
         self._events = RemoteEvents(ctx, key, known=step is not None)
+        self._questions = RemoteQuestions(ctx, key, self._mark)
         self._outgoing: RemoteMessage | None = None if self._mark.task else message
         self._answering = ""
         self._away = False
@@ -139,7 +138,7 @@ class _Call:
             return await self._listen()
         except RemoteUnreachable as error:
             self._away = True
-            if not self._open():  # while a person is asked nobody needs the peer
+            if not self._questions.open:  # while a person is asked nobody needs the peer
                 self._lost(error)
             return None
         except asyncio.CancelledError:
@@ -244,48 +243,19 @@ class _Call:
         return task.state == "asking" and task.asks != self._mark.answered
 
     async def _ask(self, task: RemoteTask) -> RemoteMessage:
-        """Ask the peer's questions as our own: the answer to send. The run waits meanwhile, and looks at the peer now
-        and then, which may go on without us."""
-        mark, known = self._mark, self._ctx.journal.interrupts
-        self._dirty = mark.asked(task.asks) or self._dirty
-        names = {q.key: self._name(q, task.keyed) for q in task.questions}
-        given = {
-            key: known[name].answer
-            for key, name in names.items()
-            if name in known and known[name].status is InterruptStatus.ANSWERED
-        }
-        if given.keys() < names.keys():
-            if self._dirty:
-                await self._journal(self._row())
-            auth = any(q.kind is InterruptKind.AUTH for q in task.questions)
-            self._ctx.parking.wake_by(mark.next_look(*(_AUTH_WAIT if auth else _ASKING_WAIT)))
-            await asyncio.gather(*(self._put(q, names[q.key]) for q in task.questions if q.key not in given))
-        answer: Json = given if task.keyed or len(given) > 1 else next(iter(given.values()))
-        text = answer if isinstance(answer, str) else None
-        data = answer if text is None else None
-        return RemoteMessage(f"{self._ctx.run_id}:{self._key}:{mark.number}", text, data, task.context_id, task.id)
-
-    def _name(self, question: Question, keyed: bool) -> str:
-        """The interrupt's key. A question without a key of its own has its number: each is another one."""
-        name = f"{self._key}/{question.key}"
-        return name if keyed or self._mark.number == 1 else f"{name}#{self._mark.number}"
-
-    def _open(self) -> list[NewInterrupt]:
-        """What this call asked and nobody has answered."""
-        found = self._ctx.journal.interrupts.values()
-        left = (i for i in found if i.status is InterruptStatus.OPEN and i.key.startswith(f"{self._key}/"))
-        return [NewInterrupt(i.key, i.kind, i.message, i.schema, i.payload) for i in left]
-
-    async def _put(self, q: Question, name: str) -> NoReturn:
-        await self._ctx.parking.on_interrupt(NewInterrupt(name, q.kind, q.message, q.schema, q.payload))
+        """The answer to send to a peer that asks; the run waits until it is there, and looks at the peer now and then,
+        which may go on without us."""
+        self._dirty = self._mark.asked(task.asks) or self._dirty
+        if self._questions.unanswered(task) and self._dirty:
+            await self._journal(self._row())
+        return await self._questions.put(task)
 
     # -- waiting and ending -------------------------------------------------------------------------------------------
     async def _wait(self) -> None:
         """Wait a while, the longer the longer nothing happens. The run sleeps unless it is a moment."""
         ctx = self._ctx
-        if self._away and (asked := self._open()):
-            ctx.parking.wake_by(self._mark.next_look(*_ASKING_WAIT))
-            await asyncio.gather(*(ctx.parking.on_interrupt(question) for question in asked))
+        if self._away and self._questions.open:
+            await self._questions.keep()
         until = self._mark.next_look(*(_BESIDE_WAIT if ctx.parking.interrupts else _WORKING_WAIT))
         left = (until - now_micros()) / 1e6
         if left > ctx.engine.settings.short_sleep or asyncio.get_running_loop().time() >= self._hold_until:

@@ -305,7 +305,7 @@ async def test_one_question_of_a_peer_after_another_through_restarts_of_ours(ope
 async def test_who_answers_the_peer_itself_answers_for_us_too(
     open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("dragoman.engine.remote._ASKING_WAIT", (0.2, 0.2))
+    monkeypatch.setattr("dragoman.engine.remote_questions._ASKING_WAIT", (0.2, 0.2))
     async with open_house(refunds, real=True) as house:
 
         @agent
