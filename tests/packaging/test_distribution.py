@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
-NEEDS_EXTRA = {"dragoman.a2a.grpc_service": "grpc"}
+NEEDS_EXTRA = {"dragoman.a2a.client_grpc": "grpc", "dragoman.a2a.grpc_service": "grpc"}
 
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, json, pkgutil, sys
