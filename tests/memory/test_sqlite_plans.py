@@ -20,6 +20,8 @@ MAY_SCAN = {
     "count_dead_letters": "dead_letters USING COVERING INDEX dead_letters_by_tenant",
     "count_due": "runs USING INDEX runs_queued",
     "expire_leases": "runs USING INDEX runs_running",
+    "delete_item_words": "store_words VIRTUAL TABLE INDEX 0:=",
+    "items_with_words": "w VIRTUAL TABLE INDEX 0:M2",
     "renew_leases": "runs USING INDEX runs_running",
     "runs_with_overdue_lease": "runs USING INDEX runs_running",
 }
@@ -92,6 +94,8 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("next_thread_expiry", "threads_expiring (expires_at>?)"),
         ("events_of_thread", "PRIMARY KEY (tenant=? AND thread_id=? AND seq>?)"),
         ("items_under", "PRIMARY KEY (tenant=? AND namespace>? AND namespace<?)"),
+        ("expired_items", "store_items_expiring (expires_at>? AND expires_at<?)"),
+        ("items_with_words", "PRIMARY KEY (tenant=? AND namespace=? AND key=?)"),
         ("drop_expired_facts", "facts_expiring (expires_at<?)"),
         ("drop_expired_facts", "PRIMARY KEY (tenant=? AND kind=? AND key=?)"),
         ("due_crons", "crons_due (wake_at>? AND wake_at<?)"),

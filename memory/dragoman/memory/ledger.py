@@ -35,12 +35,12 @@ from dragoman.memory.model import (
     RunView,
     Step,
     StepStatus,
-    StoreItem,
     Thread,
     ThreadPolicy,
 )
 from dragoman.memory.outbox import NewDelivery, OutboxLedger
 from dragoman.memory.setup import RunSetup
+from dragoman.memory.store import StoreLedger
 from dragoman.memory.threads import ThreadFilter, ThreadLedger
 
 __all__ = [
@@ -228,7 +228,7 @@ class RunFilter:
     metadata: Mapping[str, Json] | None = None
 
 
-class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, Protocol):
+class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 
@@ -296,7 +296,7 @@ class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, Protocol):
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """Take back what is overdue: runs whose lease ran out go back to the queue, or fail when they crashed
         ``max_crashes`` times without a finished step between; waiting runs whose interrupt expired go back to the
-        queue. Some of the facts that have expired are removed."""
+        queue. Some of the facts and store items that have expired are removed."""
         ...
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
@@ -404,42 +404,6 @@ class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, Protocol):
         self, tenant: str, thread_id: str, limit: int = 10, before: int | None = None
     ) -> Sequence[Checkpoint]:
         """A thread's checkpoints, newest first, with ``number < before``. Raises ``ThreadNotFound``."""
-        ...
-
-    # -- store --------------------------------------------------------------------------------------------------------
-    async def put_item(self, tenant: str, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> StoreItem:
-        """Create or replace an item; ``created_at`` of an existing one stays."""
-        ...
-
-    async def get_item(self, tenant: str, namespace: Sequence[str], key: str) -> StoreItem | None:
-        """One item, or None."""
-        ...
-
-    async def delete_item(self, tenant: str, namespace: Sequence[str], key: str) -> bool:
-        """Delete; whether it was there."""
-        ...
-
-    async def search_items(
-        self,
-        tenant: str,
-        prefix: Sequence[str],
-        filter: Mapping[str, Json] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-    ) -> Sequence[StoreItem]:
-        """Items under a namespace prefix whose value holds all pairs of ``filter``, by namespace and key."""
-        ...
-
-    async def namespaces(
-        self,
-        tenant: str,
-        prefix: Sequence[str] = (),
-        suffix: Sequence[str] = (),
-        max_depth: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> Sequence[tuple[str, ...]]:
-        """Distinct namespaces, cut to ``max_depth``, sorted."""
         ...
 
     # -- facts --------------------------------------------------------------------------------------------------------

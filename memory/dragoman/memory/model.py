@@ -316,13 +316,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class StoreItem:
-    """A remembered value under a namespace."""
+    """A remembered value under a namespace. ``score`` is how well it answers the words it was searched by."""
 
     namespace: tuple[str, ...]
     key: str
     value: Mapping[str, Json]
     created_at: int
     updated_at: int
+    score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,8 +115,9 @@ def thread_state(of: Checkpoint) -> dict[str, Json]:
 
 
 def item(stored: StoreItem) -> dict[str, Json]:
-    """Item."""
-    return {
+    """Item; ``score`` is there where it was searched by words."""
+    score: dict[str, Json] = {} if stored.score is None else {"score": stored.score}
+    return score | {
         "namespace": list(stored.namespace),
         "key": stored.key,
         "value": stored.value,

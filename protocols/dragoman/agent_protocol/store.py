@@ -1,7 +1,8 @@
 """The store, on both surfaces: the tenant's long-term memory.
 
 Agent Protocol repeats ``namespace`` in a query, tells of a missing item with 404 and lists namespaces bare; the SDK
-joins a namespace by dots, gets null, and has its list under ``namespaces``.
+joins a namespace by dots, gets null, and has its list under ``namespaces``. A ``ttl`` is in minutes. ``query``
+looks for words, not for meanings.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ from dragoman.agent_protocol.endpoint import Answer, Call, empty, json_reply
 from dragoman.agent_protocol.errors import ItemNotFound
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.surface import Surface
-from dragoman.agent_protocol.unkept import refuse_given
-from dragoman.agent_protocol.wire import StoreDelete, StoreNamespaces, StorePut, StoreSearch
+from dragoman.agent_protocol.wire import StoreDelete, StoreGet, StoreNamespaces, StorePut, StoreSearch
 from dragoman.memory.errors import InputInvalid
 
 __all__ = ["delete", "get", "namespaces", "put", "search"]
@@ -20,10 +20,15 @@ __all__ = ["delete", "get", "namespaces", "put", "search"]
 
 async def put(face: Face, call: Call) -> Answer:
     """PUT /store/items"""
-    body = call.body()
-    refuse_given(body, {"ttl": "an item is kept until it is deleted"})
-    asked = call.read(StorePut, body)
-    await face.engine.put_item(call.principal, asked.namespace, asked.key, asked.value)
+    asked = call.read(StorePut)
+    await face.engine.put_item(
+        call.principal,
+        asked.namespace,
+        asked.key,
+        asked.value,
+        ttl_s=None if asked.ttl is None else asked.ttl * 60,
+        index=asked.index,
+    )
     return empty()
 
 
@@ -35,7 +40,8 @@ async def get(face: Face, call: Call) -> Answer:
     namespace = query.get("namespace", [])
     if call.surface is Surface.LANGGRAPH:
         namespace = [label for joined in namespace for label in joined.split(".")]
-    found = await face.engine.get_item(call.principal, namespace, query["key"][-1])
+    refresh = call.read_query(StoreGet).refresh_ttl
+    found = await face.engine.get_item(call.principal, namespace, query["key"][-1], refresh=refresh)
     if found is not None:
         return json_reply(project.item(found))
     if call.surface is Surface.LANGGRAPH:
@@ -54,11 +60,15 @@ async def delete(face: Face, call: Call) -> Answer:
 
 async def search(face: Face, call: Call) -> Answer:
     """POST /store/items/search"""
-    body = call.body()
-    refuse_given(body, {"query": "items are found by namespace and filter"})
-    asked = call.read(StoreSearch, body)
+    asked = call.read(StoreSearch)
     found = await face.engine.search_items(
-        call.principal, asked.namespace_prefix or (), asked.filter, asked.limit, asked.offset
+        call.principal,
+        asked.namespace_prefix or (),
+        asked.filter,
+        asked.limit,
+        asked.offset,
+        query=asked.query or None,
+        refresh=asked.refresh_ttl,
     )
     return json_reply({"items": [project.item(item) for item in found]})
 

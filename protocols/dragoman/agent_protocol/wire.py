@@ -25,6 +25,7 @@ __all__ = [
     "RunCreate",
     "RunSearch",
     "StoreDelete",
+    "StoreGet",
     "StoreNamespaces",
     "StorePut",
     "StoreSearch",
@@ -198,7 +199,14 @@ class StorePut(Body):
     namespace: Namespace
     key: ItemKey
     value: Object
-    ttl: Any = None
+    ttl: Annotated[float, Field(gt=0, le=100 * 366 * 1440, allow_inf_nan=False)] | None = None
+    index: list[Annotated[str, Field(max_length=1024)]] | Literal[False] | None = None
+
+
+class StoreGet(Query):
+    """GET /store/items, but for what the surfaces tell differently"""
+
+    refresh_ttl: bool = True
 
 
 class StoreDelete(Body):
@@ -214,7 +222,8 @@ class StoreSearch(Body):
     nullable = frozenset({"namespace_prefix", "filter"})
     namespace_prefix: Namespace | None = None
     filter: Object | None = None
-    query: str | None = None
+    query: Annotated[str, Field(max_length=4096)] | None = None
+    refresh_ttl: bool = True
     limit: Limit = 10
     offset: Offset = 0
 

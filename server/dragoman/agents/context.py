@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from dragoman.agents.calls import CallContext
 from dragoman.agents.policy import CrashPolicy, Retry
@@ -36,12 +36,22 @@ class Store(ABC):
     """
 
     @abstractmethod
-    async def put(self, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> None:
-        """Create or replace an item."""
+    async def put(
+        self,
+        namespace: Sequence[str],
+        key: str,
+        value: Mapping[str, Json],
+        *,
+        ttl: float | None = None,
+        index: Sequence[str] | Literal[False] | None = None,
+    ) -> None:
+        """Create or replace an item. It expires ``ttl`` seconds after it was put or read last; None keeps it.
+        ``index`` names the paths (``title``, ``parts[*].text``) whose texts are found by ``search``: None is all of
+        them, False none."""
 
     @abstractmethod
-    async def get(self, namespace: Sequence[str], key: str) -> Mapping[str, Json] | None:
-        """The item's value, or None."""
+    async def get(self, namespace: Sequence[str], key: str, *, refresh_ttl: bool = True) -> Mapping[str, Json] | None:
+        """The item's value, or None. One that expires has all of its time again, unless told otherwise."""
 
     @abstractmethod
     async def delete(self, namespace: Sequence[str], key: str) -> None:
@@ -49,9 +59,18 @@ class Store(ABC):
 
     @abstractmethod
     async def search(
-        self, prefix: Sequence[str], *, filter: Mapping[str, Json] | None = None, limit: int = 10
+        self,
+        prefix: Sequence[str],
+        *,
+        filter: Mapping[str, Json] | None = None,
+        limit: int = 10,
+        offset: int = 0,
+        query: str | None = None,
+        refresh_ttl: bool = True,
     ) -> Sequence[StoreItem]:
-        """Items under the namespace prefix whose value holds all pairs of ``filter``."""
+        """Items under the namespace prefix whose value fits the filter: pairs, or comparisons as ``{"age": {"$gte":
+        18}}`` (``$eq``, ``$ne``, ``$gt``, ``$gte``, ``$lt``, ``$lte``). With a ``query`` those that hold one of its
+        words, the best first, with their ``score``; words are looked for, not meanings. Raises ``InputInvalid``."""
 
 
 class Context(CallContext):

@@ -21,6 +21,7 @@ from dragoman.engine.assistants import Assistants
 from dragoman.engine.crons import Crons, Opener
 from dragoman.engine.hub import EventHub
 from dragoman.engine.intake import by_name, submission_of
+from dragoman.engine.items import ItemVerbs
 from dragoman.engine.late import LateRuns
 from dragoman.engine.outbox import Outbox
 from dragoman.engine.outgoing import Outgoing
@@ -42,7 +43,7 @@ __all__ = ["Engine"]
 _CANCEL_PATIENCE = 5.0  # seconds that a coroutine has to take its cancellation
 
 
-class Engine(ThreadVerbs):
+class Engine(ThreadVerbs, ItemVerbs):
     """Runs agents durably. Every verb takes the caller's Principal first; another tenant's things are not found."""
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Threads and the store, by tenant: what the faces ask of the ledger through the engine."""
+"""Threads, by tenant: what the faces ask of the ledger through the engine."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dragoman.engine.hub import EventHub
 from dragoman.engine.sweeper import ThreadSweeper
 from dragoman.memory.ledger import Ledger
-from dragoman.memory.model import Checkpoint, Json, Principal, Run, StoreItem, Thread
+from dragoman.memory.model import Checkpoint, Json, Principal, Run, Thread
 from dragoman.memory.threads import Expiry, Revision, ThreadFilter, ThreadOrder, ThreadTtl
 
 __all__ = ["ThreadVerbs"]
 
 
 class ThreadVerbs:
-    """The ledger's verbs for threads and items, for one caller. See ``dragoman.memory.ledger.Ledger`` for what they
+    """The ledger's verbs for threads, for one caller. See ``dragoman.memory.ledger.Ledger`` for what they
     raise, and the hub for who watches them."""
 
     hub: EventHub
@@ -122,44 +122,3 @@ class ThreadVerbs:
     ) -> Sequence[Checkpoint]:
         """A thread's checkpoints, newest first."""
         return await self.ledger.checkpoints(principal.tenant, thread_id, limit, before)
-
-    async def put_item(
-        self, principal: Principal, namespace: Sequence[str], key: str, value: Mapping[str, Json]
-    ) -> StoreItem:
-        """Create or replace an item."""
-        item = await self.ledger.put_item(principal.tenant, namespace, key, value)
-        self.hub.item_changed(principal.tenant, namespace, key)
-        return item
-
-    async def get_item(self, principal: Principal, namespace: Sequence[str], key: str) -> StoreItem | None:
-        """One item, or None."""
-        return await self.ledger.get_item(principal.tenant, namespace, key)
-
-    async def delete_item(self, principal: Principal, namespace: Sequence[str], key: str) -> bool:
-        """Delete an item; whether it was there."""
-        there = await self.ledger.delete_item(principal.tenant, namespace, key)
-        self.hub.item_changed(principal.tenant, namespace, key)
-        return there
-
-    async def search_items(
-        self,
-        principal: Principal,
-        prefix: Sequence[str],
-        filter: Mapping[str, Json] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-    ) -> Sequence[StoreItem]:
-        """Items under a namespace prefix."""
-        return await self.ledger.search_items(principal.tenant, prefix, filter, limit, offset)
-
-    async def namespaces(
-        self,
-        principal: Principal,
-        prefix: Sequence[str] = (),
-        suffix: Sequence[str] = (),
-        max_depth: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> Sequence[tuple[str, ...]]:
-        """Distinct namespaces, sorted."""
-        return await self.ledger.namespaces(principal.tenant, prefix, suffix, max_depth, limit, offset)

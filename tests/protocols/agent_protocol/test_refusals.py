@@ -274,8 +274,6 @@ async def test_a_history_before_another_threads_checkpoint_is_refused(client: ht
         ("PUT", "/store/items", {"namespace": [], "key": "k", "value": 7}, "value"),
         ("PUT", "/store/items", {"namespace": ["a"] * 33, "key": "k", "value": {}}, "namespace"),
         ("PUT", "/store/items", {"namespace": [], "key": "k" * 1025, "value": {}}, "key"),
-        ("PUT", "/store/items", {"namespace": [], "key": "k", "value": {}, "ttl": 1}, "ttl"),
-        ("POST", "/store/items/search", {"query": "cats"}, "query"),
         ("POST", "/store/namespaces", {"max_depth": 0}, "max_depth"),
     ],
 )

@@ -11,7 +11,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
-from dragoman.memory.sqlite import branch, deliveries, facts
+from dragoman.memory.sqlite import branch, deliveries, facts, store_items
 from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.sqlite.thread_log import ThreadLog
 from dragoman.memory.sqlite.transition import end, requeue, store
@@ -76,6 +76,7 @@ def sweep(tx: Tx, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
     """See ``Ledger.sweep``."""
     now = now_micros()
     facts.drop_expired(tx, now)
+    store_items.sweep_items(tx, _SWEEP_LIMIT)
     # Expiries first: a run that is taken back may end, which wakes its parent before its own question has expired.
     expired = [_expire(tx, RunRow(*row), now) for row in tx.execute(_EXPIRED, (now, _SWEEP_LIMIT)).fetchall()]
     overdue = tx.execute(_OVERDUE, (now, _SWEEP_LIMIT)).fetchall()

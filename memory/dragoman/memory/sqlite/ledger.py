@@ -22,7 +22,6 @@ from dragoman.memory.model import (
     Run,
     RunView,
     Step,
-    StoreItem,
     Thread,
 )
 from dragoman.memory.sqlite import (
@@ -35,7 +34,6 @@ from dragoman.memory.sqlite import (
     reading,
     record,
     signals,
-    store_items,
     submit,
     thread_lists,
     threads,
@@ -46,6 +44,7 @@ from dragoman.memory.sqlite.cron_verbs import CronVerbs
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.outbox import OutboxVerbs
 from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.store_verbs import StoreVerbs
 from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
 from dragoman.memory.sqlite.writer import Writer
 
@@ -55,7 +54,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs):
+class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
@@ -252,43 +251,6 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs):
     ) -> Sequence[Checkpoint]:
         """See ``Ledger.checkpoints``."""
         return await self._reader.apart(threads.read_checkpoints, tenant, thread_id, limit, before)
-
-    # -- store --------------------------------------------------------------------------------------------------------
-
-    async def put_item(self, tenant: str, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> StoreItem:
-        """See ``Ledger.put_item``."""
-        return await self._writer.run(store_items.put_item, tenant, namespace, key, value)
-
-    async def get_item(self, tenant: str, namespace: Sequence[str], key: str) -> StoreItem | None:
-        """See ``Ledger.get_item``."""
-        return self._reader.here(store_items.read_item, tenant, namespace, key)
-
-    async def delete_item(self, tenant: str, namespace: Sequence[str], key: str) -> bool:
-        """See ``Ledger.delete_item``."""
-        return await self._writer.run(store_items.delete_item, tenant, namespace, key)
-
-    async def search_items(
-        self,
-        tenant: str,
-        prefix: Sequence[str],
-        filter: Mapping[str, Json] | None = None,
-        limit: int = 10,
-        offset: int = 0,
-    ) -> Sequence[StoreItem]:
-        """See ``Ledger.search_items``."""
-        return await self._reader.apart(store_items.search_items, tenant, prefix, filter, limit, offset)
-
-    async def namespaces(
-        self,
-        tenant: str,
-        prefix: Sequence[str] = (),
-        suffix: Sequence[str] = (),
-        max_depth: int | None = None,
-        limit: int = 100,
-        offset: int = 0,
-    ) -> Sequence[tuple[str, ...]]:
-        """See ``Ledger.namespaces``."""
-        return await self._reader.apart(store_items.read_namespaces, tenant, prefix, suffix, max_depth, limit, offset)
 
     # -- facts --------------------------------------------------------------------------------------------------------
 

@@ -6,27 +6,50 @@ a prefix of elements is a range of texts, and no element, whatever its character
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
 import orjson
 
+from dragoman.memory.filters import fits, plain_pairs
 from dragoman.memory.ids import now_micros
 from dragoman.memory.model import Json, StoreItem
-from dragoman.memory.sqlite.matching import holds, needle
+from dragoman.memory.sqlite.matching import needle
 from dragoman.memory.sqlite.rows import Row, dump_mapping
 from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.statements import SQL
+from dragoman.memory.store import Indexed
+from dragoman.memory.words import scores, text_of, words_of
 
-__all__ = ["delete_item", "put_item", "read_item", "read_namespaces", "search_items"]
+__all__ = [
+    "delete_item",
+    "put_item",
+    "read_item",
+    "read_namespaces",
+    "refresh_items",
+    "search_items",
+    "sweep_items",
+]
 
 _PUT = SQL["put_item"]
 _GET = SQL["get_item"]
+_REFRESH = SQL["refresh_item"]
 _DELETE = SQL["delete_item"]
+_WITH_WORDS = SQL["items_with_words"]
+_PUT_TEXT = SQL["put_item_text"]
+_PUT_WORDS = SQL["put_item_words"]
+_DELETE_WORDS = SQL["delete_item_words"]
+_DELETE_TEXT = SQL["delete_item_text"]
+_EXPIRED = SQL["expired_items"]
 _UNDER = SQL["items_under"]
 _NAMESPACES = SQL["namespaces_under"]
 
+_WORD = re.compile(r"\w+")
+_MOST_WORDS = 32
+# What is ranked of a query that finds more.
+_MOST_FOUND = 2000
 _END = "\x01"
 # In this order: the escape character is itself escaped first, and no escape ends in it, so that a pair is always a
 # pair. The three keep their order, above the end of an element.
@@ -59,26 +82,66 @@ def _range(prefix: Sequence[str]) -> tuple[str, str | bytes]:
     return (start, start[:-1] + "\x02") if start else ("", _AFTER_ALL)
 
 
-def _item_of(row: Row) -> StoreItem:
-    namespace, key, value, created_at, updated_at = row
-    return StoreItem(_decode(namespace), key, orjson.loads(value), created_at, updated_at)
+def _item_of(row: Row, score: float | None = None) -> StoreItem:
+    namespace, key, value, created_at, updated_at = row[:5]
+    return StoreItem(_decode(namespace), key, orjson.loads(value), created_at, updated_at, score)
 
 
-def put_item(tx: Tx, tenant: str, namespace: Sequence[str], key: str, value: Mapping[str, Json]) -> StoreItem:
-    """See ``Ledger.put_item``."""
-    row = tx.execute(_PUT, (tenant, _encode(namespace), key, now_micros(), dump_mapping(value))).fetchone()
+# -- changing ---------------------------------------------------------------------------------------------------------
+def put_item(
+    tx: Tx,
+    tenant: str,
+    namespace: Sequence[str],
+    key: str,
+    value: Mapping[str, Json],
+    ttl_s: float | None,
+    index: Indexed,
+) -> StoreItem:
+    """See ``StoreLedger.put_item``."""
+    place = (tenant, _encode(namespace), key)
+    ttl = None if ttl_s is None else int(ttl_s * 1e6)
+    row = tx.execute(_PUT, (*place, now_micros(), dump_mapping(value), ttl)).fetchone()
+    (known,) = tx.execute(_PUT_TEXT, place).fetchone()
+    tx.execute(_DELETE_WORDS, (known,))
+    if text := text_of(value, index):
+        tx.execute(_PUT_WORDS, (known, _tenant_word(tenant), text))
     return _item_of(row)
 
 
+def refresh_items(tx: Tx, tenant: str, places: Sequence[tuple[Sequence[str], str]]) -> None:
+    """Give items that expire all of their time again."""
+    now = now_micros()
+    for namespace, key in places:
+        tx.execute(_REFRESH, (tenant, _encode(namespace), key, now))
+
+
 def delete_item(tx: Tx, tenant: str, namespace: Sequence[str], key: str) -> bool:
-    """See ``Ledger.delete_item``."""
-    return tx.execute(_DELETE, (tenant, _encode(namespace), key)).rowcount == 1
+    """See ``StoreLedger.delete_item``."""
+    expires_at = _delete(tx, (tenant, _encode(namespace), key))
+    return expires_at is None or expires_at > now_micros()
 
 
-def read_item(db: sqlite3.Connection, tenant: str, namespace: Sequence[str], key: str) -> StoreItem | None:
-    """See ``Ledger.get_item``."""
-    row = db.execute(_GET, (tenant, _encode(namespace), key)).fetchone()
-    return None if row is None else _item_of(row)
+def sweep_items(tx: Tx, limit: int) -> int:
+    """See ``StoreLedger.sweep_items``."""
+    places: list[tuple[str, str, str]] = tx.execute(_EXPIRED, (now_micros(), limit)).fetchall()
+    for place in places:
+        _delete(tx, place)
+    return len(places)
+
+
+def _delete(tx: Tx, place: tuple[str, str, str]) -> int | None:
+    """Until when the item would have been; 0 for one that was not there."""
+    for (known,) in tx.execute(_DELETE_TEXT, place).fetchall():
+        tx.execute(_DELETE_WORDS, (known,))
+    row = tx.execute(_DELETE, place).fetchone()
+    return 0 if row is None else row[0]
+
+
+# -- reading ----------------------------------------------------------------------------------------------------------
+def read_item(db: sqlite3.Connection, tenant: str, namespace: Sequence[str], key: str) -> tuple[StoreItem | None, bool]:
+    """See ``StoreLedger.get_item``; and whether the item expires."""
+    row = db.execute(_GET, (tenant, _encode(namespace), key, now_micros())).fetchone()
+    return (None, False) if row is None else (_item_of(row), row[5] is not None)
 
 
 def search_items(
@@ -88,10 +151,36 @@ def search_items(
     filter: Mapping[str, Json] | None,
     limit: int,
     offset: int,
-) -> Sequence[StoreItem]:
-    """See ``Ledger.search_items``."""
-    items = (_item_of(row) for row in db.execute(_UNDER, (tenant, *_range(prefix), needle(filter))))
-    return list(islice((item for item in items if holds(item.value, filter)), offset, offset + limit))
+    query: str | None,
+) -> tuple[Sequence[StoreItem], Sequence[tuple[Sequence[str], str]]]:
+    """See ``StoreLedger.search_items``; and the places of those that expire."""
+    where = (tenant, *_range(prefix), now_micros())
+    ranked: Iterator[tuple[StoreItem, bool]]
+    if query is None:
+        rows = db.execute(_UNDER, (*where, needle(plain_pairs(filter))))
+        ranked = ((_item_of(row), row[5] is not None) for row in rows)
+    else:
+        ranked = _ranked(db, where, query)
+    page = list(islice((one for one in ranked if fits(one[0].value, filter)), offset, offset + limit))
+    return [item for item, _ in page], [(item.namespace, item.key) for item, expires in page if expires]
+
+
+def _ranked(db: sqlite3.Connection, where: Row, query: str) -> Iterator[tuple[StoreItem, bool]]:
+    """The items with any of the words, the best first."""
+    given = list(dict.fromkeys(_WORD.findall(query)))[:_MOST_WORDS]
+    if not given:
+        return
+    words, wanted = words_of(" ".join(given)), " OR ".join(f'"{word}"' for word in given)
+    match = f"tenant : {_tenant_word(where[0])} AND text : ({wanted})"
+    rows = db.execute(_WITH_WORDS, (*where, match, _MOST_FOUND)).fetchall()
+    found = scores(words, [row[6] for row in rows])
+    for score, row in sorted(zip(found, rows, strict=True), key=lambda one: (-one[0], one[1][0], one[1][1])):
+        yield _item_of(row, score), row[5] is not None
+
+
+def _tenant_word(tenant: str) -> str:
+    """A tenant as one word of letters and digits."""
+    return "t" + tenant.encode().hex()
 
 
 def read_namespaces(
@@ -103,10 +192,10 @@ def read_namespaces(
     limit: int,
     offset: int,
 ) -> Sequence[tuple[str, ...]]:
-    """See ``Ledger.namespaces``. The suffix is that of the whole namespace, before it is cut."""
+    """See ``StoreLedger.namespaces``. The suffix is that of the whole namespace, before it is cut."""
     wanted = tuple(suffix)
     found: dict[tuple[str, ...], None] = {}
-    for (text,) in db.execute(_NAMESPACES, (tenant, *_range(prefix))):
+    for (text,) in db.execute(_NAMESPACES, (tenant, *_range(prefix), now_micros())):
         namespace = _decode(text)
         if not wanted or namespace[-len(wanted) :] == wanted:
             found[namespace[:max_depth]] = None
