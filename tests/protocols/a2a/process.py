@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 class Process:
-    """A server over ``agents.py`` in ``folder``, with or without gRPC."""
+    """A server over ``agents.py`` in ``folder``, or a ``dragoman.toml`` that is put there, with or without gRPC."""
 
     def __init__(self, folder: Path, agents: str, *, grpc: bool = True) -> None:
         (folder / "agents.py").write_text(agents)
@@ -41,7 +41,8 @@ class Process:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
         told = {**self._ports, **settings}
         env = {**kept, **{f"DRAGOMAN_{name}": value for name, value in told.items()}}
-        command = [sys.executable, "-m", "dragoman.cli", "serve", "agents.py", "--port", str(self.port)]
+        target = "dragoman.toml" if (self._folder / "dragoman.toml").exists() else "agents.py"
+        command = [sys.executable, "-m", "dragoman.cli", "serve", target, "--port", str(self.port)]
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self._folder, env=env, stdout=log, stderr=log)
         async with asyncio.timeout(DEADLINE), httpx.AsyncClient(base_url=self.url) as client:

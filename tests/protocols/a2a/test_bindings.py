@@ -117,6 +117,30 @@ async def _refused(client: Binding, operation: str, params: Any) -> tuple[str, s
     return caught.value.reason, caught.value.domain
 
 
+@pytest.mark.requirement(
+    "a2a.send.task-or-message",
+    "a2a.send.media-types",
+    "a2a.stream.connection",
+    "a2a.subscribe.terminal",
+    "a2a.cancel.terminal",
+    "a2a.blocking",
+    "a2a.errors.not-found",
+    "a2a.errors.content",
+    "a2a.capability.extended-card",
+    "a2a.context.told",
+    "a2a.multi-turn.mismatch",
+    "a2a.data-model",
+    "a2a.equivalence.functions",
+    "a2a.equivalence.behaviour",
+    "a2a.equivalence.errors",
+    "a2a.jsonrpc.typed-data",
+    "a2a.grpc.error-info",
+    "a2a.rest.query",
+    "a2a.rest.query-encoding",
+    "a2a.rest.typed-details",
+    "a2a.rest.error-info",
+    "a2a.extended-card.undeclared",
+)
 async def test_a_conversation_is_told_the_same_over_each_binding(process: Process) -> None:
     told: dict[str, list[Any]] = {}
     for binding in BINDINGS:
@@ -130,6 +154,7 @@ async def test_a_conversation_is_told_the_same_over_each_binding(process: Proces
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.requirement("a2a.equivalence.functions")
 async def test_a_task_begun_over_one_binding_goes_on_over_every_other(process: Process, binding: str) -> None:
     async with over(process, binding) as client:
         task = await client.send(order())
@@ -143,6 +168,7 @@ async def test_a_task_begun_over_one_binding_goes_on_over_every_other(process: P
 
 
 @pytest.mark.parametrize("binding", BINDINGS)
+@pytest.mark.requirement("a2a.equivalence.behaviour")
 async def test_a_message_sent_50_times_at_once_is_one_task(process: Process, binding: str) -> None:
     async with over(process, binding) as client:
         context = f"fifty-{BINDINGS.index(binding)}"
@@ -166,6 +192,16 @@ async def test_a_message_sent_at_once_over_all_bindings_is_one_task(process: Pro
 
 @pytest.mark.parametrize("binding", BINDINGS)
 @pytest.mark.parametrize("version", ["0.3", "99.0", "1.1", "one"])
+@pytest.mark.requirement(
+    "a2a.service-parameters",
+    "a2a.version.unsupported",
+    "a2a.jsonrpc.headers",
+    "a2a.grpc.metadata",
+    "a2a.grpc.error-info",
+    "a2a.rest.headers",
+    "a2a.rest.error-info",
+    "a2a.version.format",
+)
 async def test_a_version_that_is_not_served_is_refused(process: Process, binding: str, version: str) -> None:
     async with over(process, binding) as client:
         with pytest.raises(Refusal) as caught:

@@ -72,6 +72,7 @@ NOT_CALLS: list[tuple[Any, int, Any, str]] = [
 
 
 @pytest.mark.parametrize(("body", "code", "id", "says"), NOT_CALLS)
+@pytest.mark.requirement("a2a.jsonrpc.format")
 async def test_what_is_no_call_is_refused(open_house: Open, body: Any, code: int, id: Any, says: str) -> None:
     async with open_house(echo) as house:
         told = await refused(house, body)
@@ -90,6 +91,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("body", BROKEN, ids=["empty", "cut off", "NaN", "100k deep", "not UTF-8", "lone surrogate"])
+@pytest.mark.requirement("a2a.utf-8")
 async def test_what_is_no_json_is_a_parse_error(open_house: Open, body: bytes) -> None:
     async with open_house(echo) as house:
         told = await refused(house, content=body)
@@ -136,6 +138,7 @@ async def test_an_agent_that_is_not_there_is_named_among_those_that_are(open_hou
         ("o1", [""]),
     ],
 )
+@pytest.mark.requirement("a2a.schema")
 async def test_input_that_does_not_fit_the_agents_schema_is_told_by_its_fields(
     open_house: Open, data: Any, fields: list[str]
 ) -> None:
@@ -166,6 +169,7 @@ async def test_a_full_queue_says_when_to_come_again(open_house: Open) -> None:
         assert await house.runs() == 2
 
 
+@pytest.mark.requirement("a2a.secrets")
 async def test_an_error_of_our_own_tells_nothing_of_its_cause(
     open_house: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -185,6 +189,7 @@ SERVED = [{"a2a-version": "1.0"}, {"a2a-version": "1.0.7"}, {"A2A-Version": " 1.
 
 
 @pytest.mark.parametrize("headers", SERVED)
+@pytest.mark.requirement("a2a.version.semantics")
 async def test_a_version_is_matched_by_major_and_minor(open_house: Open, headers: dict[str, str]) -> None:
     async with open_house(echo) as house:
         answer = await house.http.post("/a2a/echo", json=call(), headers=headers)
@@ -207,6 +212,7 @@ async def test_a_version_that_is_not_served_is_refused(open_house: Open, version
 
 
 @pytest.mark.parametrize("headers", [{}, {"a2a-version": ""}, {"a2a-version": "0.3"}])
+@pytest.mark.requirement("a2a.version.empty")
 async def test_no_version_is_0_3_which_has_other_methods(open_house: Open, headers: dict[str, str]) -> None:
     async with open_house(echo) as house:
         error = (await refused(house, call(), headers=headers))["error"]

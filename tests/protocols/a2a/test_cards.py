@@ -46,6 +46,9 @@ CARDS = [
 
 
 @pytest.mark.parametrize("card", CARDS)
+@pytest.mark.requirement(
+    "a2a.card.capabilities", "a2a.fields.required", "a2a.card.required-fields", "a2a.signing.presence"
+)
 def test_a_card_has_every_required_field_of_1_0(card: dict[str, Any]) -> None:
     parsed = parse_agent_card(deepcopy(card))  # it takes out what it has read
     validate_proto_required_fields(parsed)
@@ -148,6 +151,7 @@ def test_a_card_tells_what_goes_in_and_out_and_where_to_read_more() -> None:
 
 
 @pytest.mark.anyio
+@pytest.mark.requirement("a2a.extended-card.permitted")
 async def test_the_extended_card_is_for_callers_that_the_server_asks_who_they_are(open_house: Open) -> None:
     async with open_house(structured, settings=A2aSettings(security_schemes=API_KEY_SCHEMES)) as house:
         public = (await house.http.get(ROOT)).json()
@@ -167,6 +171,7 @@ async def test_the_extended_card_is_for_callers_that_the_server_asks_who_they_ar
 
 
 @pytest.mark.anyio
+@pytest.mark.requirement("a2a.extended-card.undeclared")
 async def test_a_server_that_asks_nobody_has_no_extended_card(open_house: Open) -> None:
     async with open_house(structured) as house:
         assert (await house.http.get(ROOT)).json()["capabilities"]["extendedAgentCard"] is False

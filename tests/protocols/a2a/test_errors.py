@@ -38,6 +38,7 @@ TABLE: list[tuple[DragomanError, int, str]] = [
 
 
 @pytest.mark.parametrize(("error", "code", "reason"), TABLE)
+@pytest.mark.requirement("a2a.errors.right")
 def test_a_domain_error_is_told_with_its_code_reason_and_message(error: DragomanError, code: int, reason: str) -> None:
     fault = fault_of(error)
     assert fault is not None
@@ -54,6 +55,7 @@ def test_what_is_no_domain_error_has_no_message_to_tell() -> None:
     assert fault_of(DragomanError("inner")) is None
 
 
+@pytest.mark.requirement("a2a.errors.typed-details")
 def test_the_fields_that_are_wrong_are_told() -> None:
     problems = ({"field": "order.id", "problem": "Field required"},)
     fault = fault_of(InputInvalid("wrong", problems))
@@ -99,6 +101,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.reason)
+@pytest.mark.requirement("a2a.errors.mapped")
 def test_codes_reasons_and_statuses_are_the_sdks(kind: Kind) -> None:
     its = {code: of for of, code in sdk.JSON_RPC_ERROR_CODE_MAP.items()}[kind.code]
     mapping = sdk.A2A_ERROR_MAPPING[its]
@@ -117,6 +120,7 @@ def test_codes_reasons_and_statuses_are_the_sdks(kind: Kind) -> None:
         ("VERSION_NOT_SUPPORTED", -32009, "FAILED_PRECONDITION", 400),
     ],
 )
+@pytest.mark.requirement("a2a.equivalence.errors", "a2a.errors.mapped")
 def test_errors_are_mapped_as_section_5_4_says(name: str, code: int, grpc: str, http: int) -> None:
     kinds = {kind.reason: kind for kind in vars(errors).values() if isinstance(kind, Kind)}
     assert (kinds[name].code, kinds[name].grpc, kinds[name].http) == (code, grpc, http)

@@ -73,6 +73,7 @@ def text_of(seen: list[Update]) -> str:
 
 
 @pytest.mark.parametrize("chunks", [300, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.requirement("a2a.events.order")
 async def test_three_subscribers_have_every_chunk_once_through_a_kill(process: Process, chunks: int) -> None:
     whole = "".join(f"{n} " for n in range(chunks))
     await process.start()

@@ -16,6 +16,7 @@ async def listed(house: House, agent: str = "refunds", **params: Any) -> list[st
     return [task["id"] for task in (await house.result(agent, "ListTasks", params))["tasks"]]
 
 
+@pytest.mark.requirement("a2a.list.order")
 async def test_tasks_are_listed_with_the_latest_status_first(open_house: Open) -> None:
     async with open_house(echo, refunds) as house:
         a, b, c = [(await waiting_task(house))["id"] for _ in range(3)]
@@ -42,6 +43,7 @@ async def test_lists_are_filtered(open_house: Open) -> None:
         assert await listed(house, statusTimestampAfter="2999-01-01T00:00:00Z") == []
 
 
+@pytest.mark.requirement("a2a.list.cursor")
 async def test_lists_are_paged_without_loss_or_repetition(open_house: Open) -> None:
     async with open_house(refunds) as house:
         ids = {(await waiting_task(house))["id"] for _ in range(7)}
@@ -60,6 +62,7 @@ async def test_lists_are_paged_without_loss_or_repetition(open_house: Open) -> N
         assert (error["code"], error["data"][1]["fieldViolations"][0]["field"]) == (-32602, "pageToken")
 
 
+@pytest.mark.requirement("a2a.list.no-artifacts")
 async def test_artifacts_and_history_are_listed_as_asked_for(open_house: Open) -> None:
     async with open_house(echo) as house:
         await house.send("echo", "hi")
@@ -70,6 +73,7 @@ async def test_artifacts_and_history_are_listed_as_asked_for(open_house: Open) -
         assert "history" not in task
 
 
+@pytest.mark.requirement("a2a.list.own", "a2a.scope.results")
 async def test_lists_show_nothing_of_another_tenant(open_house: Open) -> None:
     async with open_house(echo) as house:
         await house.send("echo", "hi")

@@ -109,6 +109,9 @@ WRONG: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("params", "field", "problem"), WRONG)
+@pytest.mark.requirement(
+    "a2a.errors.validation", "a2a.context.rejected", "a2a.fields.required", "a2a.input.validated", "a2a.schema"
+)
 def test_a_wrong_message_is_refused_by_its_field(params: Any, field: str, problem: str) -> None:
     with pytest.raises(Fault) as caught:
         read_sending(params)
@@ -120,6 +123,7 @@ def test_a_wrong_message_is_refused_by_its_field(params: Any, field: str, proble
 @pytest.mark.parametrize(
     "part", [{"url": "https://files.example/a.png"}, {"raw": "aGk=", "mediaType": "image/png"}, {"raw": "aGk="}]
 )
+@pytest.mark.requirement("a2a.send.media-types", "a2a.ssrf")
 def test_a_file_that_the_agent_cannot_read_is_a_content_type_that_is_not_supported(part: Any) -> None:
     with pytest.raises(Fault, match="not supported") as caught:
         read_sending(sent(part))
@@ -145,6 +149,7 @@ def test_what_the_sdk_writes_is_read() -> None:
     assert (sending.history_length, sending.return_immediately) == (3, True)
 
 
+@pytest.mark.requirement("a2a.json.enums")
 def test_states_are_numbered_as_in_the_proto_file() -> None:
     assert dict(pb.TaskState.items()) == {name: number for number, name in enumerate(STATES)}
 
@@ -163,6 +168,7 @@ MOMENTS = [
 
 
 @pytest.mark.parametrize(("text", "micros"), MOMENTS)
+@pytest.mark.requirement("a2a.json.timestamps-read")
 def test_timestamps_are_read_to_the_microsecond(text: str, micros: int) -> None:
     assert read_listing({"statusTimestampAfter": text}).updated_after == micros
 
@@ -183,6 +189,7 @@ def test_timestamps_are_read_to_the_microsecond(text: str, micros: int) -> None:
         ({"includeArtifacts": 1}, "includeArtifacts"),
     ],
 )
+@pytest.mark.requirement("a2a.errors.validation")
 def test_a_wrong_listing_is_refused_by_its_field(params: Any, field: str) -> None:
     with pytest.raises(Fault) as caught:
         read_listing(params)
@@ -211,6 +218,7 @@ NAMES = st.sampled_from(
         max_leaves=20,
     )
 )
+@pytest.mark.requirement("a2a.errors.validation")
 def test_no_json_makes_reading_fail_otherwise_than_by_a_fault(value: Any) -> None:
     params = cast("dict[str, Any]", value) if isinstance(value, dict) else {"message": value}
     for read in (read_sending, read_task, read_listing, read_id):

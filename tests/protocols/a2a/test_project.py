@@ -51,6 +51,7 @@ STATES = [
 
 
 @pytest.mark.parametrize(("run", "questions", "state"), STATES)
+@pytest.mark.requirement("a2a.data-model")
 def test_each_status_of_a_run_is_one_state_of_its_task(run: Run, questions: Any, state: str) -> None:
     assert project.state(run, questions) == state
     assert parsed(project.task(RunView(run, questions)))["status"]["state"] == state
@@ -68,6 +69,7 @@ def test_every_state_that_the_protocol_has_is_used() -> None:
         (1_709_164_800_000_001, "2024-02-29T00:00:00.000001Z"),
     ],
 )
+@pytest.mark.requirement("a2a.json.timestamps")
 def test_timestamps_are_rfc_3339_in_utc(at: int, text: str) -> None:
     assert project.timestamp(at) == text
 

@@ -80,6 +80,7 @@ async def test_a_blocking_message_is_told_of_too(open_house: Open) -> None:
         assert config == {"id": task["id"], "taskId": task["id"], "url": there.url}
 
 
+@pytest.mark.requirement("a2a.push.create")
 async def test_a_config_that_comes_later_is_told_what_happens_then(open_house: Open) -> None:
     async with open_house(refunds, outgoing=QUICK) as house, receiver() as there:
         task = await waiting_task(house)
@@ -146,6 +147,7 @@ async def test_another_tenants_task_has_no_configs(open_house: Open, verb: str) 
         assert await house.result("refunds", "GetTaskPushNotificationConfig", {"taskId": task_id, "id": "c1"}) == config
 
 
+@pytest.mark.requirement("a2a.push.credentials")
 async def test_secrets_are_sent_to_the_receiver_and_told_to_nobody_else(
     open_house: Open, caplog: pytest.LogCaptureFixture
 ) -> None:

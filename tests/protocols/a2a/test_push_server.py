@@ -175,6 +175,7 @@ async def test_a_webhook_that_sleeps_and_fails_five_times_slows_no_stream_and_ha
         assert is_last(got[-1])
 
 
+@pytest.mark.requirement("a2a.push.at-least-once")
 async def test_after_each_kill_what_was_not_told_is_told_in_order(server: Server) -> None:
     words = 150
     async with receiver(Answer(pause=0.005)) as there:

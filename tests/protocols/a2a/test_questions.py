@@ -125,6 +125,7 @@ async def test_what_is_left_to_answer_is_taken_while_the_task_works_with_another
     assert done[0]["artifacts"][0]["parts"] == [{"text": "a b"}]
 
 
+@pytest.mark.requirement("a2a.in-task-auth.state")
 async def test_a_task_that_needs_authorization_says_so(open_house: Open) -> None:
     @agent
     async def reads_mail(ctx: Context) -> str:
@@ -136,6 +137,7 @@ async def test_a_task_that_needs_authorization_says_so(open_house: Open) -> None
         assert state(await house.send("reads_mail", "signed in", taskId=task["id"])) == "COMPLETED"
 
 
+@pytest.mark.requirement("a2a.multi-turn.inferred", "a2a.multi-turn.mismatch")
 async def test_a_follow_up_needs_the_task_alone_and_its_context_if_given_must_fit(open_house: Open) -> None:
     async with open_house(refunds) as house:
         task = await house.send("refunds", {"data": {"order": "o1", "amount": 5}})

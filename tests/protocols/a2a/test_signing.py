@@ -81,6 +81,7 @@ console.log(JSON.stringify(signatures.map(s => {
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53) + 1, 2**53 - 1), max_size=300))
+@pytest.mark.requirement("a2a.signing.numbers")
 def test_numbers_are_written_as_ecmascript_does_by_its_rules(values: list[float]) -> None:
     for value in values:
         written = canonical(value).decode()
@@ -89,6 +90,7 @@ def test_numbers_are_written_as_ecmascript_does_by_its_rules(values: list[float]
         assert not written.endswith(".0")
 
 
+@pytest.mark.requirement("a2a.signing.jcs")
 def test_the_canonical_form_is_that_of_a_javascript_engine() -> None:
     numbers = [0.0, -0.0, 1e21, 1e20, 123456789012345680000.0, 1e-6, 1e-7, 5e-324, 1.7976931348623157e308, 4.5, 0.1]
     numbers += [333333333.33333329, 2e-3, 100.0, -1.5e-10, 9007199254740991, 1e23, 0.000001234]
@@ -109,6 +111,7 @@ def test_what_has_no_canonical_form_is_refused(value: Any) -> None:
         canonical(value)
 
 
+@pytest.mark.requirement("a2a.signing.presence", "a2a.signing.defaults")
 def test_what_is_empty_is_left_out_at_every_depth() -> None:
     empty: dict[str, Any] = {}
     card: Any = {"a": "", "b": [], "c": {"d": {"e": [empty]}}, "f": False, "g": 0, "h": [None, "x"]}
@@ -117,6 +120,7 @@ def test_what_is_empty_is_left_out_at_every_depth() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+@pytest.mark.requirement("a2a.signing.jcs", "a2a.signing.header")
 async def test_the_sdk_and_a_javascript_engine_believe_our_signature(
     open_house: Open, tmp_path: Path, algorithm: str
 ) -> None:
@@ -169,6 +173,7 @@ async def test_a_signature_is_the_same_after_a_restart_and_so_is_the_tag(open_ho
 
 
 @pytest.mark.anyio
+@pytest.mark.requirement("a2a.signing.excluded")
 async def test_a_new_key_signs_while_the_old_one_can_be_checked_against(
     open_house: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,6 +214,7 @@ def test_a_replaced_key_lapses_and_keeps_no_private_half(tmp_path: Path) -> None
     assert first.kid not in {k.kid for k in keyfile.load(key)}, "what has lapsed is removed"
 
 
+@pytest.mark.requirement("a2a.secrets")
 def test_keys_are_for_their_owner_alone_and_private_halves_stay_in_the_file(tmp_path: Path) -> None:
     key = tmp_path / "made" / "keys.json"
     shown = CardSigner(key).key_set()

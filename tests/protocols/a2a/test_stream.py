@@ -264,6 +264,7 @@ FILES = RunView(RUN, artifacts=tuple(Artifact("r1", f, f, "text/plain", b"x") fo
 
 
 @given(body=BODY, end=END, data=st.data())
+@pytest.mark.requirement("a2a.events.same")
 def test_wherever_a_subscriber_joins_it_puts_together_the_same_task(
     body: list[tuple[str, dict[str, Any]]], end: tuple[str, dict[str, Any]], data: st.DataObject
 ) -> None:

@@ -59,6 +59,7 @@ async def subscribed(house: House, task_id: str, until: int | None = None) -> li
     return told
 
 
+@pytest.mark.requirement("a2a.stream.task-first")
 async def test_a_stream_is_the_task_and_all_that_becomes_of_it(open_house: Open) -> None:
     async with open_house(writes, real=True) as house:
         updates = await read(house, "writes", "SendStreamingMessage", {"message": a_message("go")})
@@ -76,6 +77,7 @@ async def test_a_stream_is_the_task_and_all_that_becomes_of_it(open_house: Open)
         assert text == task["artifacts"][1]["parts"][0]["text"] == "one two three!"
 
 
+@pytest.mark.requirement("a2a.events.order")
 async def test_the_ids_of_a_stream_are_the_numbers_of_its_events(open_house: Open) -> None:
     async with open_house(writes, real=True) as house:
         stream = house.stream("writes", "SendStreamingMessage", {"message": a_message("go")})
@@ -111,6 +113,7 @@ async def test_the_stream_of_a_message_ends_with_a_question_and_that_of_the_answ
         assert kinds(second)[-1] == "statusUpdate COMPLETED"
 
 
+@pytest.mark.requirement("a2a.subscribe.task-first", "a2a.events.broadcast", "a2a.events.same")
 async def test_every_subscriber_is_told_the_same(open_house: Open) -> None:
     async with open_house(refunds, real=True) as house:
         task = await house.send("refunds", "go")
@@ -153,6 +156,7 @@ async def test_a_subscriber_after_a_restart_is_told_what_another_protocol_approv
         assert (await house.engine.get(house.caller, run.id)).status is RunStatus.SUCCEEDED
 
 
+@pytest.mark.requirement("a2a.in-task-auth.out-of-band")
 async def test_authorization_keeps_the_stream_of_a_message_open(open_house: Open) -> None:
     @agent
     async def reads_mail(ctx: Context, text: str) -> str:
@@ -167,6 +171,7 @@ async def test_authorization_keeps_the_stream_of_a_message_open(open_house: Open
             assert kinds([u async for _, u in updates])[-1] == "statusUpdate COMPLETED"
 
 
+@pytest.mark.requirement("a2a.events.independent")
 async def test_a_client_that_leaves_does_not_cancel_the_run(open_house: Open) -> None:
     async with open_house(refunds, real=True) as house:
         async with aclosing(house.stream("refunds", "SendStreamingMessage", {"message": a_message("go")})) as updates:
@@ -181,6 +186,7 @@ async def test_a_client_that_leaves_does_not_cancel_the_run(open_house: Open) ->
         assert (await house.engine.get(house.caller, run_id)).status is RunStatus.WAITING
 
 
+@pytest.mark.requirement("a2a.subscribe.ends")
 async def test_a_cancelled_task_ends_its_streams(open_house: Open) -> None:
     async with open_house(refunds, real=True) as house:
         task = await house.send("refunds", "go")
@@ -202,6 +208,7 @@ async def test_a_silent_stream_is_kept_alive(open_house: Open) -> None:
                     break
 
 
+@pytest.mark.requirement("a2a.events.independent")
 async def test_a_subscriber_that_does_not_keep_up_is_told_where_to_go_on(open_house: Open) -> None:
     go = asyncio.Event()
 

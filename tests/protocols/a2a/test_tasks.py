@@ -62,6 +62,7 @@ async def test_a_message_sent_again_is_the_same_task(open_house: Open) -> None:
         {"contextId": "elsewhere"},
     ],
 )
+@pytest.mark.requirement("a2a.task-id.unique")
 async def test_the_same_message_id_of_someone_or_something_else_is_another_task(
     open_house: Open, other: dict[str, Any]
 ) -> None:
@@ -74,6 +75,7 @@ async def test_the_same_message_id_of_someone_or_something_else_is_another_task(
         assert first["task"]["id"] != second["task"]["id"]
 
 
+@pytest.mark.requirement("a2a.non-blocking")
 async def test_return_immediately_answers_before_the_end(open_house: Open) -> None:
     async with open_house(works) as house:
         result = await house.result(
@@ -134,6 +136,7 @@ async def test_messages_of_one_context_share_a_conversation(open_house: Open) ->
         assert second["artifacts"][0]["parts"] == [{"text": "one / one / two"}]
 
 
+@pytest.mark.requirement("a2a.context.rejected")
 async def test_a_client_may_choose_its_context(open_house: Open) -> None:
     async with open_house(echo) as house:
         assert (await house.send("echo", "hi", contextId="my-context.7"))["contextId"] == "my-context.7"
@@ -156,6 +159,7 @@ async def test_a_context_of_another_tenant_is_another_context(open_house: Open) 
 
 
 # -- what is refused --------------------------------------------------------------------------------------------------
+@pytest.mark.requirement("a2a.send.ended", "a2a.cancel.terminal")
 async def test_a_task_that_has_ended_takes_no_message_and_is_not_cancelled(open_house: Open) -> None:
     async with open_house(echo) as house:
         task = await house.send("echo", "hi")
@@ -196,6 +200,9 @@ CALLS = [
 
 
 @pytest.mark.parametrize(("method", "params"), CALLS, ids=[name for name, _ in CALLS])
+@pytest.mark.requirement(
+    "a2a.errors.hidden", "a2a.errors.not-found", "a2a.task-id.known", "a2a.scope.get", "a2a.scope.no-leak"
+)
 async def test_a_task_that_is_not_ones_own_is_not_found(open_house: Open, method: str, params: Any) -> None:
     async with open_house(echo, refunds) as house:
         task = await waiting_task(house)
@@ -221,6 +228,7 @@ async def test_a_cancelled_task_is_not_cancelled_again(open_house: Open) -> None
 
 
 # -- what the card says is not there ----------------------------------------------------------------------------------
+@pytest.mark.requirement("a2a.capability.extended-card")
 async def test_there_is_no_extended_card(open_house: Open) -> None:
     async with open_house(echo) as house:
         assert (await house.error("echo", "GetExtendedAgentCard"))["code"] == -32004
