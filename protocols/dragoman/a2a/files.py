@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -56,8 +57,9 @@ class Links:
         self._limit = settings.inline_limit
         self._ttl = settings.file_ttl
         self._on = bool(settings.file_url and settings.file_key)
-        self._key = hashlib.sha256(b"dragoman.a2a link to a file\x00" + settings.file_key).digest()
-        self._cipher: AESGCM | None = None
+        keys = (settings.file_key, *settings.previous_file_keys)
+        self._keys = [hashlib.sha256(b"dragoman.a2a link to a file\x00" + key).digest() for key in keys]
+        self._ciphers: list[AESGCM] = []
 
     def link(self, run: Run, made: Artifact) -> str | None:
         """The link to an artifact of a run; None for one that is small enough to be sent itself.
@@ -68,33 +70,39 @@ class Links:
             return None
         expiry = (int(time.time() / self._ttl) + 2) * self._ttl
         body = dumps([run.tenant, run.id, made.id, int(expiry)])
-        nonce = hmac.digest(self._key, body, "sha256")[:_NONCE]  # as unique as what is sealed
-        sealed = nonce + self._aead().encrypt(nonce, body, None)
+        nonce = hmac.digest(self._keys[0], body, "sha256")[:_NONCE]  # as unique as what is sealed
+        sealed = nonce + self._aeads()[0].encrypt(nonce, body, None)
         token = base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
         return f"{self._base}{token}/{quote(made.name.rpartition('/')[2], safe='')}"
 
     def open(self, token: str) -> tuple[str, str, str]:
         """Tenant, run and artifact of a link. Raises ``BadLink``."""
-        from cryptography.exceptions import InvalidTag
-
-        if not self._on or len(token) > _LONGEST:
+        body = self._opened(token) if self._on and len(token) <= _LONGEST else None
+        if body is None:
             raise BadLink("There is no such file.")
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            body = self._aead().decrypt(raw[:_NONCE], raw[_NONCE:], None)
-        except (ValueError, binascii.Error, InvalidTag):
-            raise BadLink("There is no such file.") from None
         tenant, run_id, artifact_id, expiry = loads(body)
         if expiry < time.time():
             raise BadLink("The time of this link is over; get the task again for another.")
         return tenant, run_id, artifact_id
 
-    def _aead(self) -> AESGCM:
-        if self._cipher is None:
+    def _opened(self, token: str) -> bytes | None:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            for cipher in self._aeads():
+                with suppress(InvalidTag):
+                    return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], None)
+        except (ValueError, binascii.Error):
+            pass
+        return None
+
+    def _aeads(self) -> list[AESGCM]:
+        if not self._ciphers:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # at first use: not needed to start
 
-            self._cipher = AESGCM(self._key)
-        return self._cipher
+            self._ciphers = [AESGCM(key) for key in self._keys]
+        return self._ciphers
 
 
 def file_routes(engine: Engine, settings: A2aSettings) -> list[BaseRoute]:

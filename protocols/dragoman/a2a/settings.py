@@ -36,11 +36,12 @@ class A2aSettings:
     ``busy`` is what becomes of a message to a task at work: a refusal, or a task of its own on the same context by that
     policy (``dragoman.memory.model.ThreadPolicy``). ``idempotent`` lets a message that is sent again meet its first
     task; without it each opens one of its own, for clients that give two messages one id. Files over ``inline_limit``
-    bytes go out as links below ``file_url``, sealed with ``file_key`` and good for ``file_ttl``; without an address and
-    a key they go inline. ``keepalive`` is the longest silence of a stream, ``send_timeout`` how long a client may leave
-    a stream unread. ``card_ttl`` is how long cards may be cached. ``grpc_port`` is where gRPC is served, None not at
-    all; ``grpc_url`` is the ``host:port`` that others reach it by, where that is not the host of the cards. With
-    ``grpc_certificate`` and ``grpc_private_key`` (PEM files) it speaks TLS.
+    bytes go out as links below ``file_url``, sealed with ``file_key`` and good for ``file_ttl``; ``previous_file_keys``
+    open links that were made with a key before it. Without an address and a key they go inline. ``keepalive`` is the
+    longest silence of a stream, ``send_timeout`` how long a client may leave a stream unread. ``card_ttl`` is how long
+    cards may be cached. ``grpc_port`` is where gRPC is served, None not at all; ``grpc_url`` is the ``host:port`` that
+    others reach it by, where that is not the host of the cards. With ``grpc_certificate`` and ``grpc_private_key`` (PEM
+    files) it speaks TLS.
     """
 
     prefix: str = "/a2a"
@@ -60,6 +61,7 @@ class A2aSettings:
     inline_limit: int = 262_144
     file_url: str = ""
     file_key: bytes = b""
+    previous_file_keys: tuple[bytes, ...] = ()
     file_ttl: float = 3600.0
     keepalive: float = 15.0
     send_timeout: float = 30.0

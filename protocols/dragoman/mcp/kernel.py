@@ -89,7 +89,7 @@ class Kernel:
     """Answers messages over an engine."""
 
     def __init__(self, engine: Engine, settings: McpSettings, catalog: Catalog | None = None) -> None:
-        self.sealer = Sealer(settings.state_key)
+        self.sealer = Sealer(settings.state_key, settings.previous_keys)
         self._engine = engine
         self._settings = settings
         self._server_info = {"name": settings.name, "title": settings.title, "version": _version(settings)}

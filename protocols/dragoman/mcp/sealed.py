@@ -1,8 +1,8 @@
 """Sealed tokens: what a client carries for us and can neither read, change, nor use for another caller.
 
-AES-256-GCM under one key that replicas share. The purpose and the caller are authenticated with it, so a token of one
-kind or one principal opens nowhere else; each token says when it lapses. Used for ``requestState`` and for the
-ids of streams that are gone on with.
+AES-256-GCM under a key that replicas share; keys that it took the place of still open. The purpose and the caller are
+authenticated with it, so a token of one kind or one principal opens nowhere else; each token says when it lapses. Used
+for ``requestState`` and for the ids of streams that are gone on with.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import binascii
 import hashlib
 import os
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from dragoman.memory.codec import dumps, loads
@@ -22,7 +22,7 @@ from dragoman.memory.model import Json, Principal
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-__all__ = ["BadSeal", "Lapsed", "Sealer", "load_key"]
+__all__ = ["BadSeal", "Lapsed", "Sealer"]
 
 _NONCE = 12
 _LONGEST = 4096
@@ -37,64 +37,50 @@ class Lapsed(BadSeal):
 
 
 class Sealer:
-    """Seals small JSON objects into URL-safe text."""
+    """Seals small JSON objects into URL-safe text. ``previous`` are keys that open what was sealed before."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = hashlib.sha256(b"dragoman.mcp sealed token\x00" + key).digest()
-        self._cipher: AESGCM | None = None
+    def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
+        self._keys = [hashlib.sha256(b"dragoman.mcp sealed token\x00" + each).digest() for each in (key, *previous)]
+        self._ciphers: list[AESGCM] = []
 
     def seal(self, purpose: str, principal: Principal, payload: Mapping[str, Json], ttl: float) -> str:
         """A token that ``open`` takes for ``ttl`` seconds, for the same purpose and caller."""
         nonce = os.urandom(_NONCE)
         body = dumps({**payload, "exp": int(time.time() + ttl)})
-        sealed = self._aead().encrypt(nonce, body, _bound_to(purpose, principal))
+        sealed = self._aeads()[0].encrypt(nonce, body, _bound_to(purpose, principal))
         return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode()
 
     def open(self, purpose: str, principal: Principal, token: str, longest: int = _LONGEST) -> dict[str, Any]:
         """The payload of a token of ``longest`` characters at most. Raises ``BadSeal``, ``Lapsed``."""
-        from cryptography.exceptions import InvalidTag
-
         if len(token) > longest:
             raise BadSeal("The token is longer than any of ours.")
-        try:
-            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            body = self._aead().decrypt(raw[:_NONCE], raw[_NONCE:], _bound_to(purpose, principal))
-        except (ValueError, binascii.Error, InvalidTag):
-            raise BadSeal("The token was not made here, or not for this caller.") from None
+        body = self._opened(token, _bound_to(purpose, principal))
+        if body is None:
+            raise BadSeal("The token was not made here, or not for this caller.")
         payload: dict[str, Any] = loads(body)
         if payload["exp"] < time.time():
             raise Lapsed("The token has lapsed.")
         return payload
 
-    def _aead(self) -> AESGCM:
-        if self._cipher is None:
+    def _opened(self, token: str, bound: bytes) -> bytes | None:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            for cipher in self._aeads():
+                with suppress(InvalidTag):
+                    return cipher.decrypt(raw[:_NONCE], raw[_NONCE:], bound)
+        except (ValueError, binascii.Error):
+            pass
+        return None
+
+    def _aeads(self) -> list[AESGCM]:
+        if not self._ciphers:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # at first use: not needed to start
 
-            self._cipher = AESGCM(self._key)
-        return self._cipher
+            self._ciphers = [AESGCM(key) for key in self._keys]
+        return self._ciphers
 
 
 def _bound_to(purpose: str, principal: Principal) -> bytes:
     return dumps([purpose, principal.tenant, principal.subject])
-
-
-def load_key(path: Path) -> bytes:
-    """The 32-byte key kept in a file, made on first use and readable by its owner alone.
-
-    Safe when two processes start at once. Raises ``ValueError`` naming the file when it does not hold a key.
-    """
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{path.name}.{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(os.urandom(32))
-        try:
-            os.link(draft, path)  # fails where another was first; never shows a half-written key
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-    key = path.read_bytes()
-    if len(key) != 32:
-        raise ValueError(f"{path} should hold a key of 32 bytes and holds {len(key)}; remove it and a new one is made.")
-    return key

@@ -13,8 +13,8 @@ __all__ = ["McpSettings", "chosen", "named"]
 class McpSettings:
     """Settings of the face. Times are seconds unless their name says otherwise.
 
-    ``state_key`` (32 bytes or more, from ``dragoman.mcp.sealed.load_key`` or the app's own settings) seals
-    ``requestState`` and the ids of events; replicas share it, and it outlives a restart.
+    ``state_key`` (32 bytes or more) seals ``requestState`` and the ids of events; replicas share it, and it outlives a
+    restart. ``previous_keys`` open what was sealed with a key before it.
     ``path`` is where HTTP serves; ``name``, ``title`` and ``version`` (None: the installed distribution's) are what the
     server says of itself, with ``instructions`` where there are any.
     ``inline_wait`` is how long a call is waited for before it becomes a task (for clients that declare tasks) or its
@@ -38,6 +38,7 @@ class McpSettings:
     """
 
     state_key: bytes
+    previous_keys: tuple[bytes, ...] = ()
     path: str = "/mcp"
     name: str = "dragoman"
     title: str = "Dragoman"
@@ -64,8 +65,9 @@ class McpSettings:
     allowed_origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.state_key) < 32:
-            raise ValueError(f"state_key needs 32 bytes or more, not {len(self.state_key)}.")
+        for key in (self.state_key, *self.previous_keys):
+            if len(key) < 32:
+                raise ValueError(f"state_key and previous_keys need 32 bytes or more each, not {len(key)}.")
         if not self.path.startswith("/"):
             raise ValueError(f"path begins with a slash: {self.path!r} does not.")
 

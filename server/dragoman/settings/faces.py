@@ -19,9 +19,9 @@ from dragoman.agents.loader import Loaded
 from dragoman.agents.naming import NAME
 from dragoman.auth.webhooks import WebhookSigner
 from dragoman.engine.outgoing import Outgoing
-from dragoman.mcp.sealed import load_key
 from dragoman.mcp.settings import McpSettings, named
 from dragoman.memory.model import Json
+from dragoman.settings.sealing import sealing_keys
 from dragoman.settings.tables import PeerTable, Settings, shown
 
 __all__ = [
@@ -38,11 +38,11 @@ __all__ = [
 
 
 def mcp_settings(settings: Settings) -> McpSettings:
-    """The MCP face's. Its sealing key is a file beside the ledger, made on first use, so that a restart opens what was
-    sealed before."""
-    storage = settings.made_storage()
+    """The MCP face's. Raises ``ConfigurationError`` as ``sealing_keys`` does."""
+    key, *previous = sealing_keys(settings)
     return McpSettings(
-        state_key=load_key(storage.with_name(f"{storage.name}.key")),
+        state_key=key,
+        previous_keys=tuple(previous),
         max_message=settings.server.body_limit,
         allowed_hosts=("*",),  # the gate in front of all faces has looked
         allowed_origins=("*",),
@@ -81,8 +81,8 @@ def mcp_folders(settings: Settings, catalog: Catalog) -> Folders:
 
 
 def a2a_settings(settings: Settings) -> A2aSettings:
-    """The A2A face's. Links to files are sealed with the key beside the ledger, so that they outlive a restart."""
-    storage, table = settings.made_storage(), settings.a2a
+    """The A2A face's. Raises ``ConfigurationError`` as ``sealing_keys`` does."""
+    table, (key, *previous) = settings.a2a, sealing_keys(settings)
     given = table.model_dump(exclude={"sign", "signing_key"})
     for name in ("grpc_certificate", "grpc_private_key"):
         if given[name]:
@@ -90,7 +90,8 @@ def a2a_settings(settings: Settings) -> A2aSettings:
     return A2aSettings(
         public_url=settings.server.public_url,
         file_url=settings.server.url,
-        file_key=load_key(storage.with_name(f"{storage.name}.key")),
+        file_key=key,
+        previous_file_keys=tuple(previous),
         signing_key=settings.signing_path if table.sign else None,
         security_schemes=API_KEY_SCHEMES if settings.auth.mode == "keys" else {},
         **given,
@@ -98,15 +99,16 @@ def a2a_settings(settings: Settings) -> A2aSettings:
 
 
 def outgoing(settings: Settings) -> Outgoing:
-    """How the outbox sends: to where the settings let it, signed with the key beside the ledger."""
-    signers = (WebhookSigner(webhook_key(settings)),) if settings.outbox.sign else ()
+    """How the outbox sends: to where the settings let it, signed with each sealing key, so that receivers may learn the
+    secret of a new one in their own time."""
+    key, *previous = sealing_keys(settings)
+    signers = (WebhookSigner(key, tuple(previous)),) if settings.outbox.sign else ()
     return Outgoing(settings.outbox.to_outbox(), settings.egress.to_egress(), signers)
 
 
 def webhook_key(settings: Settings) -> bytes:
-    """What the secrets of receivers are made from: a file beside the ledger, made on first use."""
-    storage = settings.made_storage()
-    return load_key(storage.with_name(f"{storage.name}.key"))
+    """What the secrets of receivers are made from: the first sealing key."""
+    return sealing_keys(settings)[0]
 
 
 def remote_peers(settings: Settings) -> A2aPeers:

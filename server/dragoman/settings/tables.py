@@ -145,10 +145,12 @@ class CronTable(_Table):
 
 class AuthTable(_Table):
     """``[auth]``: ``off`` serves this machine alone, ``keys`` asks for an API key. ``cache`` is how long, in
-    seconds, a key that was found valid is not looked up again: the time that a revoked one still works."""
+    seconds, a key that was found valid is not looked up again: the time that a revoked one still works.
+    ``sealing_keys`` are files, from the folder of the settings file: the first seals, all open."""
 
     mode: Literal["off", "keys"] = "off"
     cache: Annotated[float, Strict(), Field(ge=0, le=300)] = 5.0
+    sealing_keys: Names = ()
 
 
 class A2aTable(_Table):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from dragoman.mcp import McpSettings, eras, headers
 from dragoman.mcp.call import Peer
 from dragoman.mcp.errors import ProtocolError, protocol_error, tool_error
 from dragoman.mcp.jsonrpc import Notification, Reply, Request, error_bytes, parse, result_bytes
-from dragoman.mcp.sealed import BadSeal, Lapsed, Sealer, load_key
+from dragoman.mcp.sealed import BadSeal, Lapsed, Sealer
 from dragoman.memory import errors
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import Principal
@@ -291,20 +290,20 @@ def test_a_token_longer_than_any_is_refused_unread() -> None:
 
 
 @pytest.mark.requirement("elicitation.state-protected")
-def test_the_key_is_made_once_and_for_its_owner_alone(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "key"
-    key = load_key(path)
-    assert load_key(path) == key
-    assert len(key) == 32
-    assert path.stat().st_mode & 0o077 == 0
-    assert [p.name for p in path.parent.iterdir()] == ["key"]
-    path.write_bytes(b"short")
-    with pytest.raises(ValueError, match=str(path)):
-        load_key(path)
+def test_what_a_key_sealed_is_opened_by_the_one_that_took_its_place_and_not_the_other_way() -> None:
+    old, new = b"o" * 32, b"n" * 32
+    token = Sealer(old).seal("state", CALLER, {"run": "r"}, 60)
+    assert Sealer(new, [old]).open("state", CALLER, token)["run"] == "r"
+    with pytest.raises(BadSeal, match="not made here"):
+        Sealer(new).open("state", CALLER, token)
+    with pytest.raises(BadSeal, match="not made here"):
+        Sealer(old).open("state", CALLER, Sealer(new, [old]).seal("state", CALLER, {"run": "r"}, 60))
 
 
 def test_settings_that_cannot_work_are_refused() -> None:
     with pytest.raises(ValueError, match="32 bytes"):
         McpSettings(state_key=b"short")
+    with pytest.raises(ValueError, match="32 bytes"):
+        McpSettings(state_key=b"k" * 32, previous_keys=(b"short",))
     with pytest.raises(ValueError, match="slash"):
         McpSettings(state_key=b"k" * 32, path="mcp")
