@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from dragoman.agent_protocol.errors import MalformedBody, error_answer
-from dragoman.agent_protocol.narrow import is_object
+from dragoman.agent_protocol.narrow import is_list, is_object
 from dragoman.agent_protocol.surface import Surface, named_by_client
 from dragoman.agent_protocol.wire import Body, Query
 from dragoman.agents.signature import problems_of
@@ -106,6 +106,16 @@ class Call:
             raise MalformedBody(f"The body cannot be read: {error}.") from None
         if not is_object(value):
             raise InputInvalid("The body must be a JSON object.", ({"field": "", "problem": "must be an object"},))
+        return value
+
+    def items(self) -> list[Any]:
+        """The body, a JSON list. Raises ``MalformedBody``, ``InputInvalid``."""
+        try:
+            value = loads(self._raw or b"null")
+        except ValueError as error:
+            raise MalformedBody(f"The body cannot be read: {error}.") from None
+        if not is_list(value):
+            raise InputInvalid("The body must be a JSON list.", ({"field": "", "problem": "must be a list"},))
         return value
 
     def read(self, model: type[B], body: dict[str, Json] | None = None) -> B:

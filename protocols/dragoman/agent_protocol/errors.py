@@ -28,16 +28,13 @@ from dragoman.memory.errors import (
     ThreadNotFound,
 )
 from dragoman.memory.model import Json
+from dragoman.memory.threads import CheckpointNotFound
 
 __all__ = ["CheckpointNotFound", "ItemNotFound", "MalformedBody", "error_answer"]
 
 
 class MalformedBody(DragomanError):
     """The body is not JSON."""
-
-
-class CheckpointNotFound(NotFound):
-    """The thread has no such checkpoint."""
 
 
 class ItemNotFound(NotFound):

@@ -9,17 +9,33 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from dragoman.agent_protocol.narrow import is_object
 from dragoman.agent_protocol.options import RunOptions
 from dragoman.agent_protocol.project import agent_schemas
 from dragoman.agent_protocol.shapes import asked, checkpoint_id, question, run_status, stamp, state_of
 from dragoman.agent_protocol.surface import Surface
 from dragoman.agents import Agent
 from dragoman.engine.assistants import own_assistant_id
+from dragoman.engine.pauses import is_pause
 from dragoman.memory.assistants import Assistant
 from dragoman.memory.crons import Cron
 from dragoman.memory.model import Checkpoint, Json, Run, RunView, Thread
+from dragoman.memory.threads import Expiry
 
-__all__ = ["assistant", "checkpoint", "cron", "graph", "result", "run", "schemas", "selected", "thread", "thread_state"]
+__all__ = [
+    "assistant",
+    "checkpoint",
+    "checkpoint_metadata",
+    "cron",
+    "expiry",
+    "graph",
+    "result",
+    "run",
+    "schemas",
+    "selected",
+    "thread",
+    "thread_state",
+]
 
 _SDK = Surface.LANGGRAPH
 
@@ -119,6 +135,14 @@ def thread(its: Thread, active: Sequence[RunView] = ()) -> dict[str, Json]:
     }
 
 
+def expiry(known: Expiry | None) -> dict[str, Json] | None:
+    """``ttl`` of a thread that is asked for with it; null where the thread is kept."""
+    if known is None:
+        return None
+    ttl = known.ttl
+    return {"strategy": ttl.strategy.value, "ttl_minutes": ttl.minutes, "expires_at": stamp(known.expires_at)}
+
+
 def checkpoint(thread_id: str, number: int) -> dict[str, Json]:
     """Checkpoint; number 0 is a thread that has none."""
     name = checkpoint_id(thread_id, number) if number else None
@@ -129,21 +153,26 @@ def thread_state(thread_id: str, of: Checkpoint | None, active: Sequence[RunView
     """ThreadState at a checkpoint, or of a thread that has none. ``active``: the thread's active runs, for its newest
     state."""
     number = of.number if of is not None else 0
-    metadata: dict[str, Json] = {}
-    if of is not None:
-        metadata = {"source": "loop" if of.run_id else "update", "step": of.number - 1, "parents": {}}
-        metadata |= {k: v for k, v in (("run_id", of.run_id), ("step_name", of.step)) if v is not None}
+    metadata = checkpoint_metadata(of) if of is not None else {}
     tasks = [_task(view) for view in active]
     return {
         "values": state_of(of.values, _SDK) if of is not None else {},
-        "next": [view.run.agent for view in active],
+        "next": [task["name"] for task in tasks],
         "checkpoint": checkpoint(thread_id, number),
         "metadata": metadata,
         "created_at": stamp(of.created_at) if of is not None else None,
-        "parent_checkpoint": checkpoint(thread_id, number - 1) if number > 1 else None,
+        "parent_checkpoint": checkpoint(thread_id, of.parent) if of is not None and of.parent else None,
         "tasks": tasks,
         "interrupts": [found for view in active for found in _questions(view)],
     }
+
+
+def checkpoint_metadata(of: Checkpoint) -> dict[str, Json]:
+    """The metadata of a state: ``source`` (loop, update or fork), ``step``, the run and its step that made it, and what
+    its maker told."""
+    told: dict[str, Json] = {"source": "loop" if of.run_id else "update", "step": of.number - 1, "parents": {}}
+    told |= {k: v for k, v in (("run_id", of.run_id), ("step_name", of.step)) if v is not None}
+    return {**told, **of.metadata}
 
 
 def selected(shown: Mapping[str, Json], fields: Sequence[str] | None) -> dict[str, Json]:
@@ -162,11 +191,20 @@ def _questions(view: RunView) -> list[dict[str, Json]]:
     return [question(asked(i), _SDK) for i in view.open_interrupts]
 
 
+def _node(view: RunView) -> str:
+    """Where a run is: the step that its caller had it pause at, or the agent as a whole."""
+    for asked_now in view.open_interrupts:
+        if is_pause(asked_now) and is_object(asked_now.payload):
+            return str(asked_now.payload.get("node"))
+    return view.run.agent
+
+
 def _task(view: RunView) -> dict[str, Any]:
+    name = _node(view)
     return {
         "id": view.run.id,
-        "name": view.run.agent,
-        "path": ["__pregel_pull", view.run.agent],
+        "name": name,
+        "path": ["__pregel_pull", name],
         "error": None,
         "interrupts": _questions(view),
         "checkpoint": None,

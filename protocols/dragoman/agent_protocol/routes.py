@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute
 
-from dragoman.agent_protocol import agents, assistants, crons, joining, runs, states, store, threads
+from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.settings import AgentProtocolSettings
@@ -37,6 +37,8 @@ _TABLE: _Table = [
     ("PATCH", "/runs/crons/{cron_id}", _SDK, crons.update),
     ("DELETE", "/runs/crons/{cron_id}", _SDK, crons.delete),
     ("POST", "/threads/{thread_id}/runs/crons", _SDK, crons.create),
+    ("POST", "/runs/batch", _SDK, bulk.create_batch),
+    ("POST", "/runs/cancel", _SDK, bulk.cancel_many),
     ("POST", "/runs/search", _AP, runs.search),
     ("GET", "/runs/{run_id}", _AP, runs.get),
     ("DELETE", "/runs/{run_id}", _AP, runs.delete),
@@ -55,6 +57,7 @@ _TABLE: _Table = [
     ("POST", "/threads", None, threads.create),
     ("POST", "/threads/search", None, threads.search),
     ("POST", "/threads/count", _SDK, threads.count),
+    ("POST", "/threads/prune", _SDK, threads.prune),
     ("GET", "/threads/{thread_id}", None, threads.get),
     ("PATCH", "/threads/{thread_id}", None, threads.patch),
     ("DELETE", "/threads/{thread_id}", None, threads.delete),

@@ -16,7 +16,6 @@ from dragoman.agent_protocol.options import RunOptions
 from dragoman.agent_protocol.shapes import run_status, statuses_named
 from dragoman.agent_protocol.sse import START, Position, position
 from dragoman.agent_protocol.surface import Surface
-from dragoman.agent_protocol.unkept import refuse
 from dragoman.agent_protocol.wire import CancelQuery, RunSearch
 from dragoman.agent_protocol.wire_sdk import JoinQuery, RunListQuery
 from dragoman.memory.errors import RunNotFound
@@ -124,10 +123,8 @@ async def watch(face: Face, call: Call) -> Answer:
 async def cancel(face: Face, call: Call) -> Answer:
     """POST /runs/{run_id}/cancel, POST /threads/{thread_id}/runs/{run_id}/cancel"""
     asked = call.read_query(CancelQuery)
-    if asked.action == "rollback":
-        raise refuse("action rollback", "a cancelled run stays in its thread's history")
     run = await face.run(call)
-    await face.engine.cancel(call.principal, run.id)
+    await face.engine.cancel(call.principal, run.id, rollback=asked.action == "rollback")
     return empty(204 if asked.wait or call.surface is Surface.AGENT_PROTOCOL else 202)
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from dragoman.agent_protocol import project_sdk
 from dragoman.agent_protocol.endpoint import Answer, Call, json_reply
-from dragoman.agent_protocol.errors import CheckpointNotFound
 from dragoman.agent_protocol.face import Face
-from dragoman.agent_protocol.narrow import is_list, is_object
-from dragoman.agent_protocol.shapes import checkpoint_number
-from dragoman.agent_protocol.threads import before_number, revise
-from dragoman.agent_protocol.unkept import refuse, refuse_given
-from dragoman.agent_protocol.wire_sdk import CheckpointRequest, HistoryRequest, StateQuery, StateUpdate
-from dragoman.memory.errors import InputInvalid
-from dragoman.memory.model import Json
+from dragoman.agent_protocol.narrow import is_list
+from dragoman.agent_protocol.revising import revision
+from dragoman.agent_protocol.setups import named_checkpoint
+from dragoman.agent_protocol.threads import before_number
+from dragoman.agent_protocol.wire_sdk import CheckpointName, CheckpointRequest, HistoryRequest, StateQuery, StateUpdate
+from dragoman.memory.model import Checkpoint, Json, Principal
 
 __all__ = ["at_checkpoint", "at_named_checkpoint", "history", "newest", "update"]
+
+_PAGE = 100
 
 
 async def newest(face: Face, call: Call) -> Answer:
@@ -29,51 +31,71 @@ async def at_checkpoint(face: Face, call: Call) -> Answer:
 
 async def at_named_checkpoint(face: Face, call: Call) -> Answer:
     """POST /threads/{thread_id}/state/checkpoint"""
-    return await _state(face, call, call.read(CheckpointRequest).checkpoint.checkpoint_id)
+    asked = call.read(CheckpointRequest).checkpoint
+    return await _state(face, call, asked.checkpoint_id, asked)
 
 
-async def _state(face: Face, call: Call, name: str | None) -> Answer:
+async def _state(face: Face, call: Call, name: str | None, given: CheckpointName | None = None) -> Answer:
     select = call.read_query(StateQuery).select
     thread_id = await face.thread_id(call)
-    before: int | None = None
+    before = None
     if name is not None:
-        number = checkpoint_number(thread_id, name)
-        before = number + 1 if number is not None else 0
+        before = await named_checkpoint(face, call.principal, thread_id, name, given) + 1
     found = await face.engine.checkpoints(call.principal, thread_id, 1, before)
-    if name is not None and (not found or found[0].number + 1 != before):
-        raise CheckpointNotFound(f"The thread has no checkpoint {name[:80]!r}.")
-    active = await face.active(call, thread_id) if name is None else ()
+    newest = name is None or (await face.engine.thread(call.principal, thread_id)).checkpoint + 1 == before
+    active = await face.active(call, thread_id) if newest else ()
     state = project_sdk.thread_state(thread_id, found[0] if found else None, active)
     return json_reply(project_sdk.selected(state, select))
 
 
 async def update(face: Face, call: Call) -> Answer:
-    """POST /threads/{thread_id}/state: values are merged into the newest state, its messages appended to."""
+    """POST /threads/{thread_id}/state: values are merged into the newest state or the one that is named, and make the
+    thread's newest. A list of values makes a state of each."""
     asked = call.read(StateUpdate)
     thread_id = await face.thread_id(call)
-    values: Json = {} if asked.values is None else asked.values
-    if not is_object(values):
-        problem = "must be an object"
-        raise InputInvalid(f"Invalid body: values: {problem}.", ({"field": "values", "problem": problem},))
-    messages: Json = values.get("messages") or []
+    values: Json = asked.values
+    each = values if is_list(values) else [values]
+    revisions = [revision(one, "values", asked.as_node) for one in each]
     name = asked.checkpoint_id or (asked.checkpoint.checkpoint_id if asked.checkpoint else None)
-    thread = await revise(face, call, thread_id, values, messages if is_list(messages) else [messages], name)
+    base = None if name is None else await named_checkpoint(face, call.principal, thread_id, name, asked.checkpoint)
+    thread = await face.engine.revise_thread(call.principal, thread_id, revisions, base)
     at = project_sdk.checkpoint(thread_id, thread.checkpoint)
     return json_reply({"checkpoint": at, "configurable": at, "checkpoint_id": at["checkpoint_id"]})
 
 
 async def history(face: Face, call: Call) -> Answer:
     """POST /threads/{thread_id}/history"""
-    body = call.body()
-    asked = call.read(HistoryRequest, body)
-    refuse_given(body, {"metadata": "states are listed newest first, without a filter"})
-    if asked.checkpoint is not None and asked.checkpoint.checkpoint_id is not None:
-        raise refuse("checkpoint", "an agent has no subgraphs")
+    asked = call.read(HistoryRequest)
     thread_id = await face.thread_id(call)
     name = asked.before if isinstance(asked.before, str) or asked.before is None else asked.before.checkpoint_id
-    found = await face.engine.checkpoints(call.principal, thread_id, asked.limit, before_number(thread_id, name))
-    active = await face.active(call, thread_id) if name is None and found else ()
+    before = before_number(thread_id, name)
+    if asked.checkpoint is not None and asked.checkpoint.checkpoint_id is not None:
+        named = asked.checkpoint
+        until = 1 + await named_checkpoint(face, call.principal, thread_id, asked.checkpoint.checkpoint_id, named)
+        before = until if before is None else min(before, until)
+    thread = await face.engine.thread(call.principal, thread_id)
+    found = await _matching(face, call.principal, thread_id, asked, before)
+    active = await face.active(call, thread_id) if found and found[0].number == thread.checkpoint else ()
     states = [
         project_sdk.thread_state(thread_id, checkpoint, active if n == 0 else ()) for n, checkpoint in enumerate(found)
     ]
     return json_reply([project_sdk.selected(state, asked.select) for state in states])
+
+
+async def _matching(
+    face: Face, principal: Principal, thread_id: str, asked: HistoryRequest, before: int | None
+) -> Sequence[Checkpoint]:
+    """Checkpoints whose metadata holds what is asked for, newest first; a page of them is read at a time."""
+    if not asked.metadata:
+        return await face.engine.checkpoints(principal, thread_id, asked.limit, before)
+    found: list[Checkpoint] = []
+    while page := await face.engine.checkpoints(principal, thread_id, _PAGE, before):
+        found += [c for c in page if _holds(project_sdk.checkpoint_metadata(c), asked.metadata)]
+        if len(found) >= asked.limit:
+            break
+        before = page[-1].number
+    return found[: asked.limit]
+
+
+def _holds(metadata: Mapping[str, Json], pairs: Mapping[str, Json]) -> bool:
+    return all(key in metadata and metadata[key] == value for key, value in pairs.items())

@@ -13,10 +13,6 @@ __all__ = ["refuse", "refuse_given", "refuse_run"]
 
 _RUN: Final[Mapping[str, str]] = {
     "webhook": "runs call no webhook; wait for the run or stream it",
-    "checkpoint": "a run begins from the thread's newest state",
-    "checkpoint_id": "a run begins from the thread's newest state",
-    "interrupt_before": "an agent decides itself where it waits",
-    "interrupt_after": "an agent decides itself where it waits",
 }
 
 
@@ -35,5 +31,3 @@ def refuse_given(asked: Mapping[str, Json], table: Mapping[str, str]) -> None:
 def refuse_run(body: Mapping[str, Json]) -> None:
     """Raise ``InputInvalid`` for a promise in a run's body that is not kept."""
     refuse_given(body, _RUN)
-    if body.get("on_completion") == "delete":
-        raise refuse("on_completion delete", "a run and its thread are kept until they are deleted")

@@ -134,7 +134,7 @@ class Command(Body):
 class RunCreate(Body):
     """POST /runs, /runs/wait, /runs/stream
 
-    ``config`` is checked and not handed on: agents made of a function take no configuration.
+    ``config`` is what the agent reads as ``ctx.config``.
     """
 
     nullable = frozenset({"input"})

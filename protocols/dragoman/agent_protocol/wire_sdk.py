@@ -12,9 +12,13 @@ from pydantic import BeforeValidator, Field
 
 from dragoman.agent_protocol.wire import Body, Command, Config, Fields, Limit, Offset, Query, Status, ThreadCreate
 from dragoman.memory.codec import loads
+from dragoman.memory.threads import ThreadTtl, TtlStrategy
 
 __all__ = [
     "AssistantSearch",
+    "BatchRun",
+    "CancelMany",
+    "CheckpointName",
     "CheckpointRequest",
     "HistoryRequest",
     "JoinQuery",
@@ -25,8 +29,13 @@ __all__ = [
     "SdkThreadSearch",
     "StateQuery",
     "StateUpdate",
+    "Superstep",
+    "SuperstepUpdate",
     "ThreadCount",
     "ThreadJoinQuery",
+    "ThreadPrune",
+    "ThreadQuery",
+    "Ttl",
 ]
 
 StreamMode = Literal[
@@ -55,6 +64,14 @@ StreamModes = Annotated[
 ]
 
 
+Nodes = Annotated[
+    list[Annotated[str, Field(max_length=256)]],
+    BeforeValidator(_one_or_many),
+    Field(default_factory=list[str], max_length=256),
+]
+"""Names of steps, or ``*`` for any."""
+
+
 class AssistantSearch(Body):
     """POST /assistants/search and /assistants/count"""
 
@@ -68,11 +85,45 @@ class AssistantSearch(Body):
     select: list[str] | None = None
 
 
+class Ttl(Body):
+    """How long a thread is kept after its last use, in minutes."""
+
+    ttl: Annotated[float, Field(gt=0, le=100 * 365 * 1440)]
+    strategy: Literal["delete", "keep_latest"] = "delete"
+
+    @property
+    def kept(self) -> ThreadTtl:
+        """As the domain has it."""
+        return ThreadTtl(self.ttl, TtlStrategy(self.strategy))
+
+
+def _minutes(value: object) -> object:
+    return {"ttl": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+TtlField = Annotated[Ttl | None, BeforeValidator(_minutes)]
+
+
+class SuperstepUpdate(Body):
+    """One update of a superstep."""
+
+    values: Any = None
+    command: Command | None = None
+    as_node: str | None = None
+
+
+class Superstep(Body):
+    """Updates that make one state."""
+
+    updates: Annotated[list[SuperstepUpdate], Field(max_length=1000)]
+
+
 class SdkThreadCreate(ThreadCreate):
     """POST /threads"""
 
-    supersteps: Any = None
-    ttl: Any = None
+    supersteps: Annotated[list[Superstep], Field(default_factory=list[Superstep], max_length=10_000)]
+    ttl: TtlField = None
+    graph_id: str | None = None
 
 
 class ThreadCount(Body):
@@ -89,29 +140,38 @@ class SdkThreadSearch(ThreadCount):
     limit: Limit = 10
     offset: Offset = 0
     ids: Annotated[list[str], Field(max_length=1000)] | None = None
-    sort_by: str | None = None
+    sort_by: Literal["thread_id", "status", "created_at", "updated_at", "state_updated_at"] = "created_at"
     sort_order: Literal["asc", "desc"] = "desc"
     select: list[str] | None = None
-    extract: Any = None
+    extract: Annotated[dict[str, str], Field(default_factory=dict[str, str], max_length=10)]
+
+
+class ThreadPrune(Body):
+    """POST /threads/prune"""
+
+    thread_ids: Annotated[list[str], Field(max_length=1000)]
+    strategy: Literal["delete", "keep_latest"] = "delete"
 
 
 class SdkThreadPatch(Body):
     """PATCH /threads/{thread_id}"""
 
     metadata: Fields
-    ttl: Any = None
+    ttl: TtlField = None
 
 
 class CheckpointName(Body):
     """Which checkpoint; null or none at all is the newest."""
 
     checkpoint_id: str | None = None
+    checkpoint_ns: str | None = None
 
 
 class StateUpdate(Body):
-    """POST /threads/{thread_id}/state. An agent is one node, so ``as_node`` changes nothing."""
+    """POST /threads/{thread_id}/state. ``as_node`` is noted in the state's metadata."""
 
     values: Any = None
+    as_node: str | None = None
     checkpoint: CheckpointName | None = None
     checkpoint_id: str | None = None
 
@@ -135,7 +195,8 @@ class HistoryRequest(Body):
 class SdkRunCreate(Body):
     """POST /threads/{thread_id}/runs, /runs and their wait and stream
 
-    ``config`` and ``context`` are checked and not handed on: agents made of a function take no configuration.
+    ``config`` and ``context`` are what the agent reads as ``ctx.config`` and ``ctx.context``. Every ``durability`` is
+    kept: what is told is on disk, always.
     """
 
     assistant_id: str
@@ -152,10 +213,25 @@ class SdkRunCreate(Body):
     on_completion: Literal["delete", "keep"] | None = None
     after_seconds: Annotated[float, Field(ge=0, le=10 * 365 * 86_400)] = 0.0
     webhook: str | None = None
-    checkpoint: Any = None
-    checkpoint_id: Any = None
-    interrupt_before: Any = None
-    interrupt_after: Any = None
+    checkpoint: CheckpointName | None = None
+    checkpoint_id: str | None = None
+    interrupt_before: Nodes
+    interrupt_after: Nodes
+    durability: Literal["sync", "async", "exit"] | None = None
+
+
+class BatchRun(SdkRunCreate):
+    """One body of POST /runs/batch"""
+
+    thread_id: str | None = None
+
+
+class CancelMany(Body):
+    """POST /runs/cancel"""
+
+    thread_id: str | None = None
+    run_ids: Annotated[list[str], Field(max_length=1000)] | None = None
+    status: Literal["pending", "running", "all"] | None = None
 
 
 def _list_of_modes(value: object) -> object:
@@ -165,6 +241,12 @@ def _list_of_modes(value: object) -> object:
     if isinstance(value, str) and value.startswith("["):
         return loads(value)
     return _one_or_many(value)
+
+
+class ThreadQuery(Query):
+    """GET /threads/{thread_id}"""
+
+    include: str = ""
 
 
 class StateQuery(Query):

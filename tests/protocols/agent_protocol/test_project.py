@@ -182,7 +182,7 @@ def test_the_sdk_gets_a_threads_questions_by_task() -> None:
 
 
 def test_the_sdk_gets_a_state_with_its_tasks_next_and_parent() -> None:
-    state = project_sdk.thread_state(THREAD, Checkpoint(THREAD, 2, RUN, VALUES, 0), [VIEWS["waiting"]])
+    state = project_sdk.thread_state(THREAD, Checkpoint(THREAD, 2, RUN, VALUES, 0, None, 1), [VIEWS["waiting"]])
     assert state["next"] == ["echo"]
     assert [t["name"] for t in state["tasks"]] == ["echo"]
     assert state["tasks"][0]["interrupts"] == state["interrupts"]

@@ -344,7 +344,10 @@ async def test_new_values_and_messages_make_a_new_state(client: httpx.AsyncClien
     assert [s["values"] for s in history] == [{"a": 1}, {"a": 1, "b": 1}]
     newest, older = (s["checkpoint"] for s in history)
     assert (await client.patch(path, json={"checkpoint": newest, "values": {"c": 1}})).status_code == 200
-    assert (await client.patch(path, json={"checkpoint": older, "values": {"c": 1}})).status_code == 422
+    branched = await client.patch(path, json={"checkpoint": older, "values": {"d": 1}, "messages": [said]})
+    assert (branched.json()["values"], branched.json()["messages"]) == ({"a": 1, "b": 1, "d": 1}, [said])
+    unknown = {"checkpoint_id": thread}
+    assert (await client.patch(path, json={"checkpoint": unknown, "values": {"c": 1}})).status_code == 404
     assert (await client.patch(path, json={"messages": [said]})).status_code == 409
     minimal = await client.patch(path, json={"metadata": {"x": 1}}, headers={"Prefer": "return=minimal"})
     assert (minimal.status_code, minimal.content) == (204, b"")

@@ -95,8 +95,9 @@ async def test_states_are_read_written_and_gone_back_to(sdk: Sdk) -> None:
     assert dict(only) == {"values": {"mood": "good"}}
     with pytest.raises(NotFoundError, match="checkpoint"):
         await sdk.threads.get_state(thread, checkpoint_id=thread)
-    with pytest.raises(ConflictError, match="m9"):
-        await sdk.threads.update_state(thread, {"messages": [said]})
+    await sdk.threads.update_state(thread, {"messages": [{**said, "content": "or not"}]})
+    messages = (await sdk.threads.get_state(thread))["values"]["messages"]
+    assert [m["content"] for m in messages] == ['{"text":"x"}', "1:1", "or not"]
 
 
 # -- runs -------------------------------------------------------------------------------------------------------------
