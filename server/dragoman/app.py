@@ -31,6 +31,7 @@ from dragoman.auth import BodyLimit, Forwarded, HostGate, KeyGate, KeyRing, Loca
 from dragoman.auth.asgi import Headers
 from dragoman.auth.gate import LOCAL, key_in
 from dragoman.engine import Engine
+from dragoman.engine.metrics import engine_metrics
 from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ledger import Ledger
@@ -47,6 +48,7 @@ from dragoman.settings.faces import (
     remote_peers,
 )
 from dragoman.telemetry import TraceContext, current_trace
+from dragoman.telemetry.exposition import CONTENT_TYPE, exposition, process_metrics
 
 __all__ = ["build_app"]
 
@@ -173,7 +175,19 @@ def _health(engine: Engine) -> list[BaseRoute]:
             return JSONResponse({"ready": False, "reason": "The server is stopping."}, 503)
         return JSONResponse({"ready": True})
 
-    endpoints: dict[str, Callable[[Request], Awaitable[Response]]] = {"/ok": alive, "/healthz": alive, "/readyz": ready}
+    async def metrics(request: Request) -> Response:
+        try:
+            told = await engine_metrics(engine)
+        except DragomanError as error:
+            return JSONResponse({"ready": False, "reason": error.message}, 503)
+        return Response(exposition([*told, *process_metrics()]), media_type=CONTENT_TYPE)
+
+    endpoints: dict[str, Callable[[Request], Awaitable[Response]]] = {
+        "/ok": alive,
+        "/healthz": alive,
+        "/readyz": ready,
+        "/metrics": metrics,
+    }
     return [Route(path, endpoint) for path, endpoint in endpoints.items()]
 
 

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute
 from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
+from dragoman.agent_protocol.service import service_routes
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.surface import Surface
 from dragoman.engine import Engine
@@ -96,7 +97,8 @@ def routes(engine: Engine, settings: AgentProtocolSettings | None = None) -> lis
     chosen = settings or AgentProtocolSettings()
     face = Face(engine, chosen)
     engine.crons.register(crons.KIND, partial(crons.run_of, face))
-    return [
+    served: list[BaseRoute] = [
         Endpoint(partial(handler, face), surface, chosen.unnamed_surface).at(path, method)
         for method, path, surface, handler in _TABLE
     ]
+    return [*served, *service_routes(_TABLE)]

@@ -15,7 +15,7 @@ __all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public", "key_in"]
 
 LOCAL = Principal("default", "local")
 PRINCIPAL = "dragoman.principal"
-PUBLIC = frozenset({"/ok", "/healthz", "/readyz"})
+PUBLIC = frozenset({"/ok", "/healthz", "/readyz", "/info", "/docs", "/openapi.json", "/openapi-langgraph.json"})
 _CARDS = re.compile(r"(/a2a/[^/]+)?/\.well-known/[^/]+(/[^/]+)*")
 
 _FILES = "/a2a/~files/"
@@ -25,7 +25,8 @@ _WRONG_KEY = "This API key is unknown or revoked."
 
 
 def is_public(path: str) -> bool:
-    """Whether anyone may ask for it: health, the cards by which agents are found, and files by their sealed links."""
+    """Whether anyone may ask for it: health, what the server tells of itself, the cards by which agents are found, and
+    files by their sealed links."""
     if path in PUBLIC or path.startswith(_FILES):
         return True
     return "/.well-known/" in path and _CARDS.fullmatch(path) is not None

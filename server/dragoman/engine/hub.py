@@ -8,7 +8,7 @@ slows a run. A listener is told at once, and only takes note; it hears also of i
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol, TypeVar
 
@@ -98,9 +98,12 @@ class EventHub:
         self._listeners: dict[tuple[str, str], set[Listener]] = {}
         self._of_items: dict[tuple[str, tuple[str, ...], str], set[Callable[[], None]]] = {}
         self._at_end: set[Callable[[], None]] = set()
+        self.told: Counter[str] = Counter()
 
     def publish(self, tenant: str, thread_id: str, events: Sequence[Event]) -> None:
-        """Hand committed events of one thread to its subscribers."""
+        """Hand committed events of one thread to its subscribers, and count them by type."""
+        for event in events:
+            self.told[event.type] += 1
         for listener in self._listeners.get((tenant, thread_id), ()):
             listener.put(events)
 
