@@ -211,7 +211,7 @@ class Kernel:
 
     def push(self, principal: Principal) -> Push:
         """What a session of the older era is told outside of its requests; to be closed with it."""
-        return Push(self._engine, self._catalog, principal)
+        return Push(self._engine, self._catalog, self._settings, principal)
 
     # -- inside -------------------------------------------------------------------------------------------------------
     @staticmethod

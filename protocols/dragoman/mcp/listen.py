@@ -65,7 +65,7 @@ class Listening:
         caller = (call.principal.tenant, call.principal.subject)
         if self._of_caller[caller] >= self._settings.listen_streams:
             raise QueueFull(f"{self._settings.listen_streams} streams are open already.", retry_after=_RETRY)
-        watch = Watch(self._engine, self._catalog, call.principal)
+        watch = Watch(self._engine, self._catalog, self._settings, call.principal)
         self._open.add(watch)
         self._of_caller[caller] += 1
         call.stop = watch.end

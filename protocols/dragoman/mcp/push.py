@@ -30,8 +30,8 @@ _LISTS: Final = ("tools", "prompts", "resources")
 class Push:
     """What one session is told. Several streams may take from it."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, principal: Principal) -> None:
-        self._watch = Watch(engine, catalog, principal)
+    def __init__(self, engine: Engine, catalog: Catalog, settings: McpSettings, principal: Principal) -> None:
+        self._watch = Watch(engine, catalog, settings, principal)
         self._watch.lists(_LISTS)
 
     async def follow(self, session: Session) -> None:
@@ -88,7 +88,7 @@ class Subscribing:
         return {}
 
     async def _is_there(self, call: Call, uri: str) -> bool:
-        watch = Watch(self._engine, self._catalog, call.principal)
+        watch = Watch(self._engine, self._catalog, self._settings, call.principal)
         try:
             return await watch.resource(uri)
         finally:

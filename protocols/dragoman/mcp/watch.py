@@ -16,6 +16,7 @@ from dragoman.agents.catalog import Change as ListName
 from dragoman.engine import Engine
 from dragoman.mcp import uris
 from dragoman.mcp.reading import find_resource
+from dragoman.mcp.settings import McpSettings
 from dragoman.memory.errors import NotFound
 from dragoman.memory.model import Event, Principal
 
@@ -28,11 +29,12 @@ _OF_THREADS: Final = frozenset({"values"})
 
 
 class Watch:
-    """What one client watches, until it is closed."""
+    """What one client watches, until it is closed. ``settings`` say which agents are offered."""
 
-    def __init__(self, engine: Engine, catalog: Catalog, principal: Principal) -> None:
+    def __init__(self, engine: Engine, catalog: Catalog, settings: McpSettings, principal: Principal) -> None:
         self._engine = engine
         self._catalog = catalog
+        self._settings = settings
         self._principal = principal
         self._ends: dict[Change, list[Callable[[], None]]] = {}
         self._changed: dict[Change, None] = {}
@@ -136,7 +138,9 @@ class Watch:
             thread_id = (await self._engine.thread(self._principal, own.names[0])).id
             return [hub.listen(tenant, thread_id, _Listener(_changes_thread, change, self._note))]
         if own.kind == "agent":
-            if own.names[0] not in self._engine.agents:
+            agent = self._engine.agents.get(own.names[0])
+            hidden = agent is None or not self._settings.offers(agent.name)
+            if agent is None or hidden or not all(self._principal.may(scope) for scope in agent.scopes):
                 raise NotFound
             return []  # it stays as it is while the server runs
         view = await self._engine.view(self._principal, own.names[0])

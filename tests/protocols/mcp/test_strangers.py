@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from dragoman.agents import Catalog, Context, agent, resource
-from dragoman.mcp.call import SILENT, Peer
+from dragoman.mcp.call import SILENT, Peer, Session
 from dragoman.mcp.jsonrpc import Reply, Request
 from dragoman.memory.model import Principal
 
@@ -175,3 +175,25 @@ async def test_an_origin_that_only_looks_like_this_machines_is_refused(over_http
         body = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
         answer = await client.post(server.url, json=body, headers={"origin": origin})
         assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("name", ["audit", "internal_audit", "nobody"])
+async def test_what_is_hidden_can_be_watched_no_more_than_what_never_was(
+    in_process: Start, recorded: Any, name: str
+) -> None:
+    uri = f"dragoman://agents/{name}"
+    caller = Principal("acme", "ada", frozenset())
+    client: Client
+    async with in_process(audit, internal_audit, tools=("*", "!internal_*")) as client:
+        peer = Peer(caller, Session("2025-11-25", {}, "s"), withdraws="s")
+        told = await client.kernel.request(peer, Request(1, "resources/subscribe", {"uri": uri}), SILENT)
+        wanted = {"notifications": {"resourceSubscriptions": [uri, "dragoman://agents/echo"]}}
+        listening = asyncio.create_task(
+            client.modern("subscriptions/listen", wanted, principal=caller, channel=recorded)
+        )
+        async with asyncio.timeout(10):
+            honoured = await recorded.wait_for("notifications/subscriptions/acknowledged")
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    assert json.loads(told.body)["error"] == {"code": -32002, "message": "Resource not found.", "data": {"uri": uri}}
+    assert honoured["params"]["notifications"] == {"resourceSubscriptions": ["dragoman://agents/echo"]}
