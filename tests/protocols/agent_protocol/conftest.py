@@ -123,7 +123,22 @@ async def chat(ctx: Context, messages: list[dict[str, Any]]) -> str:
     return str(len(messages))
 
 
-AGENTS = (echo, refund, twice, works_on, busy, broken, picky, slow, counter, chat)
+@agent(description="Says what it was configured with.")
+async def configured(ctx: Context) -> dict[str, Any]:
+    return {"config": dict(ctx.config), "context": dict(ctx.context)}
+
+
+@agent(description="Calls a tool, and has its result when the test opens the gate.")
+async def tool_user(ctx: Context, gate: str) -> str:
+    await ctx.append({"role": "assistant", "content": "", "tool_calls": [{"id": "call", "name": "look", "args": {}}]})
+    reached, opened = _gates.setdefault(gate, (asyncio.Event(), asyncio.Event()))
+    reached.set()
+    await opened.wait()
+    await ctx.append({"role": "tool", "content": "seen", "tool_call_id": "call"})
+    return "looked"
+
+
+AGENTS = (echo, refund, twice, works_on, busy, broken, picky, slow, counter, chat, configured, tool_user)
 
 
 # -- the face ---------------------------------------------------------------------------------------------------------
