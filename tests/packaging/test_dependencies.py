@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 HELD_BY = {"mcp-types": "mcp", "pydantic-core": "pydantic"}
 # `google` is a namespace of several distributions.
 GOOGLE = {"google.protobuf": "protobuf", "google.rpc": "googleapis-common-protos"}
-# uvicorn takes it when it is installed; nothing of ours imports it.
-FOUND_BY_NAME = {"httptools"}
+# uvicorn takes them when they are installed; nothing of ours imports them.
+FOUND_BY_NAME = {"httptools", "websockets"}
 
 
 def _imported(path: Path) -> set[str]:

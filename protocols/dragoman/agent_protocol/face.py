@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from dragoman.agent_protocol import project, project_sdk
 from dragoman.agent_protocol.endpoint import Answer, Call, Header
+from dragoman.agent_protocol.live.unheard import Unheard
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.shapes import is_uuid
 from dragoman.agent_protocol.sse import Position, RunStream
@@ -31,6 +32,7 @@ class Face:
     def __init__(self, engine: Engine, settings: AgentProtocolSettings) -> None:
         self.engine = engine
         self.settings = settings
+        self.unheard = Unheard()
         self._assistants: Mapping[str, Agent] = {own_assistant_id(a.name): a for a in engine.agents.values()}
 
     # -- finding ------------------------------------------------------------------------------------------------------

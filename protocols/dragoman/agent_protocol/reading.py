@@ -1,25 +1,38 @@
-"""A run's events read into frames, with those of the runs that it called: the driver of ``stream.py``'s fold.
+"""A run's events read through a fold, with those of the runs that it called: what drives ``stream.py``'s fold and
+``live/told.py``'s.
 
-What a child told lies in its own log; the parent's has pointers to it (the event ``child``), and the frames of a child
-stand where its pointer stands, named ``mode|agent:run``. Above: ``sse.py`` and ``thread_stream.py``. Below: the engine.
+What a child told lies in its own log; the parent's has pointers to it (the event ``child``), and what a child tells
+stands where its pointer stands. Above: ``sse.py``, ``thread_stream.py``, ``live/source.py``. Below: the engine.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
-from dragoman.agent_protocol.speech import Frame
-from dragoman.agent_protocol.stream import STATEFUL, RunFold
-from dragoman.agent_protocol.surface import Surface
 from dragoman.engine import Engine
-from dragoman.engine.context import opening_message
-from dragoman.memory.errors import NotFound
-from dragoman.memory.model import Event, Principal, Run
+from dragoman.memory.errors import RunNotFound
+from dragoman.memory.model import Event, Json, Principal, Run
 
-__all__ = ["RunReader", "namespace"]
+__all__ = ["Fold", "Make", "RunReader", "bootstrapped", "namespace"]
 
-_OF_THE_ROOT: Final = frozenset({"metadata", "error"})
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+_PAGE = 500
+
+
+class Fold(Protocol[T_co]):
+    """What is made of one run's events. ``values`` and ``checkpoint`` are the thread's newest."""
+
+    values: Mapping[str, Json]
+    checkpoint: int
+    started: bool
+
+    def feed(self, event: Event) -> Sequence[T_co]: ...
+
+
+Make = Callable[[Run, Sequence[str]], Fold[T]]
+"""The fold of a run, and of a called one with the segments of its namespace."""
 
 
 def namespace(agent: str, run_id: str) -> str:
@@ -27,43 +40,39 @@ def namespace(agent: str, run_id: str) -> str:
     return f"{agent}:{run_id}"
 
 
-class RunReader:
-    """Reads one run. ``subgraphs``: with its children; ``within`` are the segments of a child's own namespace."""
+class RunReader(Generic[T]):
+    """Reads one run. ``stateful``: the fold wants the thread's values; ``subgraphs``: with the run's children, whose
+    namespaces are ``within`` the run's own."""
 
     def __init__(
         self,
         engine: Engine,
         principal: Principal,
         run: Run,
-        surface: Surface,
-        modes: Collection[str],
+        make: Make[T],
         *,
-        subgraphs: bool = False,
+        stateful: bool,
+        subgraphs: bool,
         within: Sequence[str] = (),
     ) -> None:
         self._engine = engine
         self._principal = principal
         self._run = run
-        self._surface = surface
-        self._modes = modes
+        self._make = make
+        self._stateful = stateful
         self._subgraphs = subgraphs
         self._within = within
-        self._stateful = not STATEFUL.isdisjoint(modes)
-        self._children: dict[str, RunReader | None] = {}
-        opening = opening_message(run)
-        self._fold = RunFold(surface, run.id, run.agent, modes, opening, thread_id=run.thread_id, input=run.input)
+        self._children: dict[str, RunReader[T] | None] = {}
+        self._fold = make(run, within)
 
-    async def feed(self, event: Event) -> list[Frame]:
-        """The frames of an event of this run."""
+    async def feed(self, event: Event) -> Sequence[T]:
+        """What an event of this run makes."""
         if self._stateful:
             await self._prepare(event)
-        frames = self._fold.feed(event)
-        if self._within:
-            name = "|".join(self._within)
-            frames = [Frame(f"{f.event}|{name}", f.data) for f in frames if f.event not in _OF_THE_ROOT]
+        made = self._fold.feed(event)
         if self._subgraphs and event.type == "child":
-            frames += await self._of_child(event.data)
-        return frames
+            return [*made, *await self._of_child(event.data)]
+        return made
 
     async def _prepare(self, event: Event) -> None:
         """Give the fold the thread's values where it cannot know them: as the run found them, and where others
@@ -81,24 +90,44 @@ class RunReader:
         if found:
             self._fold.values, self._fold.checkpoint = found[0].values, checkpoint
 
-    async def _of_child(self, pointer: Any) -> list[Frame]:
+    async def _of_child(self, pointer: Any) -> list[T]:
         child = await self._child(pointer["run_id"])
         if child is None:
             return []
         after, upto = int(pointer["after"]), int(pointer["upto"])
         told = await self._engine.events(self._principal, pointer["thread_id"], after, upto - after, pointer["run_id"])
-        return [frame for event in told if event.seq <= upto for frame in await child.feed(event)]
+        return [made for event in told if event.seq <= upto for made in await child.feed(event)]
 
-    async def _child(self, run_id: str) -> RunReader | None:
+    async def _child(self, run_id: str) -> RunReader[T] | None:
         """The reader of a child; None for one that was deleted, which tells nothing any more."""
         if run_id not in self._children:
             try:
                 run = await self._engine.get(self._principal, run_id)
-            except NotFound:
+            except RunNotFound:
                 self._children[run_id] = None
             else:
-                within = (*self._within, namespace(run.agent, run.id))
                 self._children[run_id] = RunReader(
-                    self._engine, self._principal, run, self._surface, self._modes, subgraphs=True, within=within
+                    self._engine,
+                    self._principal,
+                    run,
+                    self._make,
+                    stateful=self._stateful,
+                    subgraphs=True,
+                    within=(*self._within, namespace(run.agent, run.id)),
                 )
         return self._children[run_id]
+
+
+async def bootstrapped(engine: Engine, principal: Principal, reader: RunReader[T], event: Event) -> RunReader[T]:
+    """The reader, once it has read all that its run told before an event."""
+    after = 0
+    while event.type != "run.queued":
+        page = await engine.events(principal, event.thread_id, after, _PAGE, event.run_id)
+        for earlier in page:
+            if earlier.seq >= event.seq:
+                return reader
+            await reader.feed(earlier)
+        if len(page) < _PAGE:
+            break
+        after = page[-1].seq
+    return reader

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 
 from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
+from dragoman.agent_protocol.live import posted
+from dragoman.agent_protocol.live.socket import Socket
 from dragoman.agent_protocol.service import service_routes
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.surface import Surface
@@ -55,6 +57,9 @@ _TABLE: _Table = [
     ("GET", "/threads/{thread_id}/runs/{run_id}/stream", _SDK, runs.watch),
     ("POST", "/threads/{thread_id}/runs/{run_id}/cancel", _SDK, runs.cancel),
     ("GET", "/threads/{thread_id}/stream", _SDK, joining.join),
+    ("POST", "/threads/{thread_id}/stream", None, posted.stream),
+    ("POST", "/threads/{thread_id}/stream/events", None, posted.stream),
+    ("POST", "/threads/{thread_id}/commands", None, posted.command),
     ("POST", "/threads", None, threads.create),
     ("POST", "/threads/search", None, threads.search),
     ("POST", "/threads/count", _SDK, threads.count),
@@ -90,6 +95,7 @@ _TABLE: _Table = [
     ("POST", "/store/items/search", None, store.search),
     ("POST", "/store/namespaces", None, store.namespaces),
 ]
+_SOCKETS = ("/threads/{thread_id}/stream", "/threads/{thread_id}/stream/events")
 
 
 def routes(engine: Engine, settings: AgentProtocolSettings | None = None) -> list[BaseRoute]:
@@ -101,4 +107,6 @@ def routes(engine: Engine, settings: AgentProtocolSettings | None = None) -> lis
         Endpoint(partial(handler, face), surface, chosen.unnamed_surface).at(path, method)
         for method, path, surface, handler in _TABLE
     ]
+    socket = Socket(face)
+    served += [WebSocketRoute(path, socket, name=f"agent_protocol WebSocket {path}") for path in _SOCKETS]
     return [*served, *service_routes(_TABLE)]

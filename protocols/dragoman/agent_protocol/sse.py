@@ -23,14 +23,15 @@ from starlette.types import Receive, Scope, Send
 from dragoman.agent_protocol.reading import RunReader
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.speech import Frame
-from dragoman.agent_protocol.stream import FOLDED, error_data
+from dragoman.agent_protocol.stream import FOLDED, STATEFUL, RunFold, error_data
 from dragoman.agent_protocol.surface import Surface
 from dragoman.engine import Engine
+from dragoman.engine.context import opening_message
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError, InputInvalid, RunNotFound
 from dragoman.memory.model import Principal, Run
 
-__all__ = ["START", "Position", "RunStream", "framed", "position"]
+__all__ = ["START", "Position", "RunStream", "framed", "position", "run_reader"]
 
 _log = logging.getLogger("dragoman.agent_protocol")
 _ID: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?")
@@ -67,6 +68,19 @@ def framed(frame: Frame, identity: str = "") -> bytes:
     return data + (b"id: %b\r\n\r\n" % identity.encode() if identity else b"\r\n")
 
 
+def run_reader(
+    engine: Engine, principal: Principal, run: Run, surface: Surface, modes: Collection[str], subgraphs: bool
+) -> RunReader[Frame]:
+    """Reads a run into frames of these modes."""
+
+    def make(of: Run, within: Sequence[str]) -> RunFold:
+        opening = opening_message(of)
+        return RunFold(surface, of.id, of.agent, modes, opening, thread_id=of.thread_id, input=of.input, within=within)
+
+    stateful = not STATEFUL.isdisjoint(modes)
+    return RunReader(engine, principal, run, make, stateful=stateful, subgraphs=subgraphs)
+
+
 class RunStream:
     """The answer that streams a run from a position on; with none only what comes after now.
 
@@ -101,7 +115,7 @@ class RunStream:
         self._cancel_on_leave = cancel_on_leave
         self._headers = dict(headers)
         self._subgraphs = subgraphs
-        self._reader = RunReader(engine, principal, run, surface, modes, subgraphs=subgraphs)
+        self._reader = run_reader(engine, principal, run, surface, modes, subgraphs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         response = EventSourceResponse(

@@ -30,6 +30,7 @@ FOLDED: Final = frozenset({"values", "messages", "messages-tuple", "tasks", "che
 """The modes whose frames depend on earlier events of the run, so that a replay begins at its first one."""
 STATEFUL: Final = frozenset({"values", "checkpoints", "debug"})
 """The modes that tell the thread's whole values."""
+_OF_THE_ROOT: Final = frozenset({"metadata", "error"})
 
 
 def error_data(failure: Mapping[str, Any]) -> dict[str, Json]:
@@ -42,7 +43,8 @@ class RunFold:
 
     ``values`` and ``checkpoint`` are the thread's newest; the driver sets them to what the run found, and anew where
     the thread changed without the run. ``opening`` is the message that opens the run, shown before it is part of the
-    thread; ``input`` what it was given, for those who look inside.
+    thread; ``input`` what it was given, for those who look inside. A called run's
+    frames are named for the segments of its namespace, ``within``: ``values|agent:run``.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class RunFold:
         *,
         thread_id: str = "",
         input: Json = None,
+        within: Sequence[str] = (),
     ) -> None:
         self.values: Mapping[str, Json] = {}
         self.checkpoint = 0
@@ -65,6 +68,7 @@ class RunFold:
         self._modes = frozenset(modes)
         self._opening = opening
         self._input = input
+        self._within = "".join(f"|{segment}" for segment in within)
         self._speech = Speech(surface, run_id, agent, modes)
         self._inside = Inspection(run_id, thread_id, modes)
         self._langchain = LangChainEvents(run_id, thread_id, agent, input, self._speech.chunk)
@@ -93,6 +97,8 @@ class RunFold:
         frames = reader(event.data) if reader is not None else []
         if "events" in self._modes:
             frames = [*frames, *self._langchain.feed(event)]
+        if self._within:
+            return [Frame(f.event + self._within, f.data) for f in frames if f.event not in _OF_THE_ROOT]
         return frames
 
     # -- the run's life -----------------------------------------------------------------------------------------------

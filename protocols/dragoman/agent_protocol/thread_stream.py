@@ -20,10 +20,10 @@ from starlette.types import Receive, Scope, Send
 
 from dragoman.agent_protocol import project_sdk
 from dragoman.agent_protocol.options import RunOptions
-from dragoman.agent_protocol.reading import RunReader
+from dragoman.agent_protocol.reading import RunReader, bootstrapped
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.speech import Frame
-from dragoman.agent_protocol.sse import Position, framed
+from dragoman.agent_protocol.sse import Position, framed, run_reader
 from dragoman.agent_protocol.surface import Surface
 from dragoman.engine import Engine
 from dragoman.engine.subscribe import ENDINGS
@@ -34,7 +34,6 @@ __all__ = ["ThreadFrames", "ThreadStream"]
 
 _log = logging.getLogger("dragoman.agent_protocol")
 _SETTLED = ENDINGS | {"run.waiting"}
-_PAGE = 500
 
 
 class ThreadFrames:
@@ -45,14 +44,14 @@ class ThreadFrames:
         self._principal = principal
         self._thread_id = thread_id
         self._modes = modes
-        self._readers: dict[str, RunReader | None] = {}
+        self._readers: dict[str, RunReader[Frame] | None] = {}
 
     async def feed(self, event: Event) -> list[Frame]:
         """The frames of an event."""
         frames: list[Frame] = []
         if "run_modes" in self._modes:
             reader = await self._reader(event)
-            frames = await reader.feed(event) if reader is not None else []
+            frames = [*await reader.feed(event)] if reader is not None else []
         elif event.type == "run.started" and "lifecycle" in self._modes:
             frames = [Frame("metadata", {"run_id": event.run_id, "attempt": event.data.get("attempt", 1)})]
         if event.type == "values" and "state_update" in self._modes:
@@ -63,31 +62,21 @@ class ThreadFrames:
             self._readers.pop(event.run_id, None)
         return frames
 
-    async def _reader(self, event: Event) -> RunReader | None:
+    async def _reader(self, event: Event) -> RunReader[Frame] | None:
         """The run's reader, which has seen all before this event; None for a run that was deleted."""
         if event.run_id not in self._readers:
             self._readers[event.run_id] = await self._begun(event)
         return self._readers[event.run_id]
 
-    async def _begun(self, event: Event) -> RunReader | None:
+    async def _begun(self, event: Event) -> RunReader[Frame] | None:
         try:
             run = await self._engine.get(self._principal, event.run_id)
         except RunNotFound:
             return None
         kept = RunOptions.of(run.metadata)
         modes, subgraphs = kept.stream_mode, kept.stream_subgraphs
-        reader = RunReader(self._engine, self._principal, run, Surface.LANGGRAPH, modes, subgraphs=subgraphs)
-        after = 0
-        while event.type != "run.queued":
-            page = await self._engine.events(self._principal, self._thread_id, after, _PAGE, event.run_id)
-            for earlier in page:
-                if earlier.seq >= event.seq:
-                    return reader
-                await reader.feed(earlier)
-            if len(page) < _PAGE:
-                break
-            after = page[-1].seq
-        return reader
+        reader = run_reader(self._engine, self._principal, run, Surface.LANGGRAPH, modes, subgraphs)
+        return await bootstrapped(self._engine, self._principal, reader, event)
 
     async def _state(self, number: int) -> list[Frame]:
         found = await self._engine.checkpoints(self._principal, self._thread_id, 1, number + 1)

@@ -4,9 +4,10 @@
 - Trailers are not taken for headers (RFC 9110 section 6.5.1): they come when the headers have been judged.
 - An offer to go on in another protocol (``Upgrade: h2c``, which Java's client makes with every first request) is not
   taken, and the request is served as if it had not been made (RFC 9110 section 7.8). httptools ends such a request
-  with its head: the body would be lost, or taken for a request of its own.
+  with its head: the body would be lost, or taken for a request of its own. A WebSocket is taken, by uvicorn's own
+  protocol, which is given the connection.
 
-Not a server (``http_server``), not the limit of a body (``dragoman.auth``) and no WebSockets.
+Not a server (``http_server``), not the limit of a body (``dragoman.auth``).
 """
 
 from __future__ import annotations
@@ -61,6 +62,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._deadline: asyncio.TimerHandle | None = None
         self._without_upgrade = b""
         self._refused = False
+        self._handed_over = False
 
     # -- the connection -----------------------------------------------------------------------------------------------
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
@@ -88,7 +90,8 @@ class BoundedHttp(HttpToolsProtocol):
             else:
                 self._refuse(400, "bad_request", "This is not HTTP/1.1 as it should be.")
         else:
-            self._bound()
+            if not self._handed_over:
+                self._bound()
 
     def _feed(self, data: bytes) -> bytes:
         """What is left to read after the head of an offered upgrade, which is read again without the offer."""
@@ -97,9 +100,22 @@ class BoundedHttp(HttpToolsProtocol):
             parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
             head, self._without_upgrade = self._without_upgrade, b""
+            rest = data[upgrade.args[0] :]
+            if not head:
+                self._hand_over(rest)
+                return b""
             parser.feed_data(head)
-            return data[upgrade.args[0] :]
+            return rest
         return b""
+
+    def _hand_over(self, rest: bytes) -> None:
+        """Give the connection to the WebSocket's protocol, with what came after the head."""
+        self._drop_deadline()
+        self._handed_over = True
+        self.handle_websocket_upgrade()
+        taken: Any = self.transport.get_protocol()
+        if rest:
+            taken.data_received(rest)
 
     def _bound(self) -> None:
         """Hold what has not arrived as a whole to its size and its time."""
@@ -166,9 +182,17 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_headers_complete()
             self.headers = []  # the scope keeps those of the head
             return
+        if method == b"GET" and self._should_upgrade() and self._idle():
+            super().on_headers_complete()
+            return
         kept = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
         version = parser.get_http_version().encode()
         self._without_upgrade = b"".join([b"%b %b HTTP/%b\r\n" % (method, self.url, version), *kept, b"\r\n"])
+
+    def _idle(self) -> bool:
+        """Whether no request before this one is still being answered."""
+        cycle = self._latest()
+        return cycle is None or cycle.response_complete
 
     def _head_size(self) -> int:
         return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)

@@ -50,9 +50,12 @@ def _allow_files(number: int) -> None:
 
 
 class Server(uvicorn.Server):
-    """Serves ``app`` until a signal; calls ``ready`` once it accepts connections. ``backlog`` is the listener's."""
+    """Serves ``app`` until a signal; calls ``ready`` once it accepts connections. ``backlog`` is the listener's,
+    ``message_limit`` the bytes of a WebSocket's message."""
 
-    def __init__(self, app: Any, engine: Engine, ready: Callable[[], None], backlog: int, limits: Limits) -> None:
+    def __init__(
+        self, app: Any, engine: Engine, ready: Callable[[], None], backlog: int, limits: Limits, message_limit: int
+    ) -> None:
         # It would cut every stream at the first signal; ours live as long as the runs that they show have their grace.
         AppStatus.enable_automatic_graceful_drain = False
         super().__init__(
@@ -60,7 +63,9 @@ class Server(uvicorn.Server):
                 _Draining(app),
                 http=bounded(limits),
                 lifespan="off",  # entered around this, so that its errors are the command's
-                ws="none",  # no face has a WebSocket route
+                ws="websockets-sansio",
+                ws_max_size=message_limit,
+                ws_per_message_deflate=False,  # a window of 32 kB for each connection, for events of some hundred bytes
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -132,6 +137,10 @@ class _Draining:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            with contextlib.suppress(asyncio.CancelledError):  # its protocol closes it
+                await self.app(scope, receive, send)
+            return
         started = False
 
         async def watching(message: Any) -> None:

@@ -77,7 +77,7 @@ async def _serve(app: Starlette, settings: Settings, listener: socket.socket, ag
         app.state.ledger.set_url(settings.server.local_url)
         server = settings.server
         limits = Limits(server.head_limit, server.request_timeout, server.connection_limit)
-        await Server(app, app.state.engine, ready, BACKLOG, limits).serve(sockets=[listener])
+        await Server(app, app.state.engine, ready, BACKLOG, limits, server.body_limit).serve(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

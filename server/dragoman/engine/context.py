@@ -130,6 +130,7 @@ class RunContext(Activity):
             retry=retry or default_retry(fn),
             timeout=timeout if timeout is not None else (fn.timeout if isinstance(fn, Tool) else None),
             on_crash=on_crash or (fn.on_crash if isinstance(fn, Tool) else "retry"),
+            tool=name if isinstance(fn, Tool) else "",
         )
         setup = self.run.setup
         if setup is None or not (setup.pause_before or setup.pause_after):

@@ -59,7 +59,7 @@ current_step: ContextVar[StepFrame | None] = ContextVar("dragoman_step", default
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A step to do: the call, bound, and how."""
+    """A step to do: the call, bound, and how. ``tool`` is the name of the tool that it is, if it is one."""
 
     key: str
     invoke: Callable[[], Awaitable[Any]]
@@ -68,6 +68,7 @@ class Call:
     retry: Retry
     timeout: float | None
     on_crash: CrashPolicy
+    tool: str = ""
 
 
 def describe(fn: Callable[..., Any]) -> tuple[str, bool, TypeAdapter[Any] | None]:
@@ -144,7 +145,8 @@ def _working(ctx: Activity) -> Generator[None]:
 
 async def _first_time(ctx: Activity, call: Call) -> Any:
     await ctx.recorder.ensure_open()  # a side effect may be next: what is done is done by a run that is on disk
-    ctx.recorder.note(NewEvent("step.started", {"step": call.key}), soon=False)
+    begun = {"step": call.key, "tool": call.tool} if call.tool else {"step": call.key}
+    ctx.recorder.note(NewEvent("step.started", begun), soon=False)
     if call.on_crash != "retry":
         row = NewStep(call.key, StepStatus.STARTED, call.digest, result={"attempt": ctx.attempt})
         await ctx.recorder.write(steps=[row])

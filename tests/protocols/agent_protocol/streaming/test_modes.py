@@ -9,7 +9,6 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
 
@@ -17,9 +16,9 @@ MODES: Any = ["values", "updates", "messages", "messages-tuple", "events", "task
 Part = tuple[str, Any]
 
 
-async def parts(sdk: LangGraphClient, agent: str, text: str, modes: Any, **more: Any) -> list[Part]:
+async def parts(sdk: Any, agent: str, text: str, modes: Any, **more: Any) -> list[Part]:
     thread = await sdk.threads.create()
-    stream: Any = sdk.runs.stream(thread["thread_id"], agent, input={"text": text}, stream_mode=modes, **more)
+    stream = sdk.runs.stream(thread["thread_id"], agent, input={"text": text}, stream_mode=modes, **more)
     return [cast("Part", (p.event, p.data)) async for p in stream]
 
 
@@ -27,7 +26,7 @@ def of(found: list[Part], mode: str) -> list[Any]:
     return [data for event, data in found if event == mode]
 
 
-async def test_every_mode_is_streamed_at_once_and_each_alone_as_it_is_among_all(sdk: LangGraphClient) -> None:
+async def test_every_mode_is_streamed_at_once_and_each_alone_as_it_is_among_all(sdk: Any) -> None:
     whole = await parts(sdk, "everything", "x", MODES)
     assert whole[0][0] == "metadata"
     assert set(whole[0][1]) == {"run_id", "attempt"}
@@ -39,7 +38,7 @@ async def test_every_mode_is_streamed_at_once_and_each_alone_as_it_is_among_all(
         assert len(of(alone, mode)) == kinds[mode], mode
 
 
-async def test_updates_and_tasks_name_the_steps_and_the_agent(sdk: LangGraphClient) -> None:
+async def test_updates_and_tasks_name_the_steps_and_the_agent(sdk: Any) -> None:
     found = await parts(sdk, "everything", "x", ["updates", "tasks"])
     assert [next(iter(update)) for update in of(found, "updates")] == ["look_up", "doubled", "everything", "everything"]
     tasks = of(found, "tasks")
@@ -53,11 +52,11 @@ async def test_updates_and_tasks_name_the_steps_and_the_agent(sdk: LangGraphClie
     assert done[-1]["result"] == {"output": "so X"}
 
 
-async def test_checkpoints_are_those_of_the_history_and_debug_has_them_too(sdk: LangGraphClient) -> None:
+async def test_checkpoints_are_those_of_the_history_and_debug_has_them_too(sdk: Any) -> None:
     thread = (await sdk.threads.create())["thread_id"]
     found: list[Part] = []
     for text in ("x", "y"):
-        stream: Any = sdk.runs.stream(thread, "everything", input={"text": text}, stream_mode=["checkpoints", "debug"])
+        stream = sdk.runs.stream(thread, "everything", input={"text": text}, stream_mode=["checkpoints", "debug"])
         found += [cast("Part", (p.event, p.data)) async for p in stream]
     history = await sdk.threads.get_history(thread, limit=50)
     told = of(found, "checkpoints")
@@ -77,7 +76,7 @@ async def test_checkpoints_are_those_of_the_history_and_debug_has_them_too(sdk: 
     assert all(set(d) == {"step", "timestamp", "type", "payload"} for d in debug)
 
 
-async def test_events_are_langchains_with_steps_as_chains(sdk: LangGraphClient) -> None:
+async def test_events_are_langchains_with_steps_as_chains(sdk: Any) -> None:
     found = of(await parts(sdk, "everything", "x", "events"), "events")
     told = [(e["event"], e["name"]) for e in found]
     assert told[0] == ("on_chain_start", "everything")
@@ -91,7 +90,7 @@ async def test_events_are_langchains_with_steps_as_chains(sdk: LangGraphClient) 
     assert all(set(e) == {"event", "name", "run_id", "data", "tags", "metadata", "parent_ids"} for e in found)
 
 
-async def test_a_waiting_run_tells_its_interrupt_in_each_mode(sdk: LangGraphClient) -> None:
+async def test_a_waiting_run_tells_its_interrupt_in_each_mode(sdk: Any) -> None:
     found = await parts(sdk, "asker", "x", ["values", "updates", "tasks"])
     (asked,) = of(found, "values")[-1]["__interrupt__"]
     assert of(found, "updates")[-1] == {"__interrupt__": [asked]}
@@ -99,14 +98,14 @@ async def test_a_waiting_run_tells_its_interrupt_in_each_mode(sdk: LangGraphClie
     assert asked["value"]["message"] == "Sure about x?"
 
 
-async def test_a_failing_run_ends_its_stream_with_an_error(sdk: LangGraphClient) -> None:
+async def test_a_failing_run_ends_its_stream_with_an_error(sdk: Any) -> None:
     found = await parts(sdk, "failing", "fly", ["messages-tuple", "tasks"])
     assert found[-1] == ("error", {"error": "ValueError", "message": "cannot fly"})
     assert of(found, "tasks")[-1]["error"] == "cannot fly"
 
 
 # -- subgraphs --------------------------------------------------------------------------------------------------------
-async def test_what_a_called_agent_tells_is_told_under_its_name_where_that_was_asked_for(sdk: LangGraphClient) -> None:
+async def test_what_a_called_agent_tells_is_told_under_its_name_where_that_was_asked_for(sdk: Any) -> None:
     plain = await parts(sdk, "caller", "hi you", ["updates", "messages-tuple"])
     assert all("|" not in event for event, _ in plain)
     found = await parts(
@@ -126,7 +125,7 @@ async def test_what_a_called_agent_tells_is_told_under_its_name_where_that_was_a
     assert {f"{t['name']}:{t['id']}" for t in tasks if "triggers" not in t} >= names
 
 
-async def test_children_of_children_have_namespaces_within_namespaces(sdk: LangGraphClient) -> None:
+async def test_children_of_children_have_namespaces_within_namespaces(sdk: Any) -> None:
     found = await parts(sdk, "deep", "hi", ["values"], stream_subgraphs=True)
     depths = Counter(event.count("|") for event, _ in found)
     assert set(depths) == {0, 1, 2}
@@ -134,9 +133,9 @@ async def test_children_of_children_have_namespaces_within_namespaces(sdk: LangG
     assert all(e.split("|")[1] == outer for e, _ in found if e.count("|") == 2)
 
 
-async def test_stream_parts_of_version_2_have_their_namespace_and_interrupts(sdk: LangGraphClient) -> None:
+async def test_stream_parts_of_version_2_have_their_namespace_and_interrupts(sdk: Any) -> None:
     thread = (await sdk.threads.create())["thread_id"]
-    stream: Any = sdk.runs.stream(
+    stream = sdk.runs.stream(
         thread, "delegate", input={"text": "x"}, stream_mode=["values", "custom"], stream_subgraphs=True, version="v2"
     )
     found: list[Any] = [part async for part in stream]
@@ -173,7 +172,7 @@ async def test_frames_are_lines_ended_by_crlf_with_unique_ordered_ids(http: http
 
 @pytest.mark.parametrize("modes", [MODES, ["custom"], ["messages-tuple"], ["debug"]])
 async def test_a_client_that_joins_with_last_event_id_gets_the_rest_byte_for_byte(
-    sdk: LangGraphClient, http: httpx.AsyncClient, modes: list[str]
+    sdk: Any, http: httpx.AsyncClient, modes: list[str]
 ) -> None:
     body = {"assistant_id": "caller", "input": {"text": "hi"}, "stream_mode": modes, "stream_subgraphs": True}
     live = await http.post("/runs/stream", json=body)
@@ -184,7 +183,7 @@ async def test_a_client_that_joins_with_last_event_id_gets_the_rest_byte_for_byt
         rest = [f for f in again.content.split(b"\r\n\r\n") if f and not f.startswith(b":")]
         assert rest == frames[n + 1 :], at
     where = live.headers["content-location"].split("/")
-    stream: Any = sdk.runs.join_stream(where[2], where[4], last_event_id="-1")
+    stream = sdk.runs.join_stream(where[2], where[4], last_event_id="-1")
     joined = [p async for p in stream]
     assert [p.event for p in joined] == [f.split(b"\r\n")[0][7:].decode() for f in frames]
     assert [p.data for p in joined] == [json.loads(f.split(b"\r\n")[1][6:]) for f in frames]

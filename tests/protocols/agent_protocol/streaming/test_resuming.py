@@ -106,7 +106,7 @@ async def cut_and_killed(folder: Path, cuts: int, kills: int, seed: int) -> None
         }
         seen: list[bytes] = []
         deaths = sorted(chance.sample(range(20, length * 3), kills))
-        path, body_or_none, after = f"/threads/{thread}/runs/stream", body, ""
+        path, body_or_none, after = f"/threads/{thread}/runs/stream", cast("Any", body), ""
         method = "POST"
         run_path = ""
         while not seen or not seen[-1].startswith(b"event: end"):
