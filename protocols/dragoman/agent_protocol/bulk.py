@@ -14,7 +14,8 @@ from dragoman.agent_protocol.narrow import is_object
 from dragoman.agent_protocol.opening import sdk_request
 from dragoman.agent_protocol.shapes import statuses_named
 from dragoman.agent_protocol.surface import Surface
-from dragoman.agent_protocol.unkept import refuse, refuse_run
+from dragoman.agent_protocol.unkept import refuse
+from dragoman.agent_protocol.webhooks import check_webhook
 from dragoman.agent_protocol.wire import CancelQuery
 from dragoman.agent_protocol.wire_sdk import BatchRun, CancelMany
 from dragoman.engine import RunRequest
@@ -46,7 +47,7 @@ async def _read(face: Face, call: Call, body: object, number: int) -> RunRequest
     if not is_object(body):
         raise _wrong(str(number), "must be an object")
     asked = call.read(BatchRun, body)
-    refuse_run(body)
+    await check_webhook(face.engine, asked.webhook)
     if asked.command is not None:
         raise refuse(f"{number}.command", "a batch opens runs; resume one by a request of its own")
     thread_id = None if asked.thread_id is None else await face.checked_thread_id(call, asked.thread_id)

@@ -18,7 +18,7 @@ from dragoman.agent_protocol.endpoint import Answer, Call, Header, empty, json_r
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.opening import sdk_request
 from dragoman.agent_protocol.shapes import is_uuid
-from dragoman.agent_protocol.unkept import refuse_run
+from dragoman.agent_protocol.webhooks import check_webhook
 from dragoman.agent_protocol.wire_crons import RUN_FIELDS, CronCount, CronCreate, CronPatch, CronSearch
 from dragoman.agent_protocol.wire_sdk import SdkRunCreate
 from dragoman.agents.signature import problems_of
@@ -52,6 +52,7 @@ async def create(face: Face, call: Call) -> Answer:
     asked = call.read(CronCreate, body)
     thread_id = await face.thread_id(call) if "thread_id" in call.scope["path_params"] else None
     assistant = await face.engine.assistants.get(call.principal, asked.assistant_id)
+    await check_webhook(face.engine, body.get("webhook"))
     added = await face.engine.crons.add(
         call.principal,
         Cron(
@@ -76,6 +77,7 @@ async def update(face: Face, call: Call) -> Answer:
     """PATCH /runs/crons/{cron_id}"""
     body = call.body()
     asked = call.read(CronPatch, body)
+    await check_webhook(face.engine, body.get("webhook"))
 
     def change(old: Cron) -> Cron:
         new = replace(old, payload={**old.payload, **_payload(body)})
@@ -122,7 +124,6 @@ async def count(face: Face, call: Call) -> Answer:
 
 async def run_of(face: Face, cron: Cron) -> RunRequest:
     """What a cron's runs are opened with. Raises ``InputInvalid``, ``AgentNotFound``."""
-    refuse_run(cron.payload)
     body: dict[str, Json] = {**cron.payload, "assistant_id": cron.assistant_id}
     body["metadata"] = {**cron.metadata, "cron_id": cron.id}
     if cron.on_run_completed == "delete":

@@ -19,7 +19,8 @@ from dragoman.agent_protocol.revising import command_update
 from dragoman.agent_protocol.setups import agent_protocol_setup, sdk_setup
 from dragoman.agent_protocol.sse import Position
 from dragoman.agent_protocol.surface import Surface, named_by_body
-from dragoman.agent_protocol.unkept import refuse, refuse_run
+from dragoman.agent_protocol.unkept import refuse
+from dragoman.agent_protocol.webhooks import add_webhook, check_webhook, webhook_of
 from dragoman.agent_protocol.wire import Command, Resume, RunCreate
 from dragoman.agent_protocol.wire_sdk import SdkRunCreate
 from dragoman.engine import RunRequest, run_request
@@ -70,12 +71,13 @@ async def opening(face: Face, call: Call) -> NewRun | OldRun:
 async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_id: str | None) -> NewRun | OldRun:
     asked = call.read(RunCreate, body)
     modes = [str(mode) for mode in asked.stream_mode]
-    refuse_run(body)
+    await check_webhook(face.engine, asked.webhook)
     leave = asked.on_disconnect == "cancel"
     if thread_id is None and asked.thread_id is not None:
         thread_id = await face.checked_thread_id(call, asked.thread_id)
     if asked.command is not None and _is_answer(asked.command, body):
         run, after = await _resume(face, call, body, asked.command, thread_id)
+        await add_webhook(face.engine, run, asked.webhook, call.surface, after.seq)
         return OldRun(run, modes, leave, after)
     if asked.command is not None:
         raise _wrong("command.resume", "Field required")
@@ -90,6 +92,7 @@ async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_
         create_thread=thread_id is None or asked.if_not_exists == "create",
         metadata=RunOptions.of_modes(modes).within(asked.metadata),
         setup=agent_protocol_setup(asked),
+        deliveries=webhook_of(asked.webhook, Surface.AGENT_PROTOCOL),
     )
     return _new_run(request, modes, leave)
 
@@ -97,7 +100,7 @@ async def _agent_protocol(face: Face, call: Call, body: dict[str, Json], thread_
 async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | None) -> NewRun | OldRun:
     asked = call.read(SdkRunCreate, body)
     modes = [str(mode) for mode in asked.stream_mode]
-    refuse_run(body)
+    await check_webhook(face.engine, asked.webhook)
     leave = asked.on_disconnect == "cancel"
     goes_on: tuple[Run, Position] | None = None
     if asked.command is not None:
@@ -109,6 +112,7 @@ async def _sdk(face: Face, call: Call, body: dict[str, Json], thread_id: str | N
     elif asked.input is None and thread_id is not None:
         goes_on = await _from_pause(face, call, thread_id)
     if goes_on is not None:
+        await add_webhook(face.engine, goes_on[0], asked.webhook, call.surface, goes_on[1].seq)
         return OldRun(goes_on[0], modes, leave, goes_on[1], asked.stream_subgraphs)
     request = await sdk_request(face, call.principal, asked, thread_id)
     return NewRun(request, modes, leave, asked.stream_subgraphs)
@@ -136,6 +140,7 @@ async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thr
         metadata=options.within(asked.metadata),
         delay=asked.after_seconds,
         setup=await sdk_setup(face, principal, asked, assistant, thread_id),
+        deliveries=webhook_of(asked.webhook, Surface.LANGGRAPH),
     )
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from starlette.routing import BaseRoute, WebSocketRoute
 
-from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads
+from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads, webhooks
 from dragoman.agent_protocol.endpoint import Answer, Call, Endpoint
 from dragoman.agent_protocol.face import Face
 from dragoman.agent_protocol.live import posted
@@ -103,6 +103,7 @@ def routes(engine: Engine, settings: AgentProtocolSettings | None = None) -> lis
     chosen = settings or AgentProtocolSettings()
     face = Face(engine, chosen)
     engine.crons.register(crons.KIND, partial(crons.run_of, face))
+    engine.outbox.register(webhooks.KIND, webhooks.WebhookKind(engine))
     served: list[BaseRoute] = [
         Endpoint(partial(handler, face), surface, chosen.unnamed_surface).at(path, method)
         for method, path, surface, handler in _TABLE

@@ -54,7 +54,7 @@ BAD_RUNS: list[tuple[dict[str, Any], int, str]] = [
     ({"agent_id": "echo", "input": "x", "stream_mode": "debug"}, 422, "stream_mode"),
     ({"agent_id": "echo", "input": "x", "stream_mode": []}, 422, "stream_mode"),
     ({"agent_id": "echo", "input": "x", "config": {"tags": "x"}}, 422, "config.tags"),
-    ({"agent_id": "echo", "input": "x", "webhook": "https://x.example"}, 422, "webhook is not served"),
+    ({"agent_id": "echo", "input": "x", "webhook": "http://10.0.0.1/x"}, 422, "webhook"),
     ({"agent_id": "echo", "input": "x", "on_completion": "erase"}, 422, "on_completion"),
     ({"agent_id": "echo", "input": "x", "metadata": {"dragoman.agent_protocol": 1}}, 422, "reserved"),
     ({"command": {"resume": "x"}}, 422, "thread_id"),
