@@ -232,6 +232,40 @@ async def test_a_threads_cron_runs_on_its_thread(clock: Clock, engine: Engine, s
     assert (await sdk.threads.get_state(thread))["values"]["times"] == 3
 
 
+async def test_a_crons_threads_are_deleted_after_their_runs_unless_they_are_to_be_kept(
+    clock: Clock, engine: Engine, sdk: Sdk
+) -> None:
+    await clock.put(datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC))
+    setups: dict[str | None, bool] = {}
+    for choice in (None, "delete", "keep"):
+        cron = await sdk.crons.create("echo", schedule="* * * * *", input={"text": "x"}, on_run_completed=choice)
+        await clock.put(clock.at + timedelta(minutes=1))
+        [run, *_] = await runs_of(engine, cron["cron_id"])
+        setups[choice] = run.setup is not None and run.setup.forget
+    assert setups == {None: True, "delete": True, "keep": False}
+
+
+async def test_a_crons_runs_are_configured_by_its_assistant_and_by_itself(
+    clock: Clock, engine: Engine, sdk: Sdk
+) -> None:
+    await clock.put(datetime(2026, 1, 1, 12, 0, 30, tzinfo=UTC))
+    own = await sdk.assistants.create("echo", {"configurable": {"a": 1, "b": 1}}, context={"model": "small"})
+    cron = await sdk.crons.create(
+        own["assistant_id"],
+        schedule="* * * * *",
+        input={"text": "x"},
+        config={"configurable": {"b": 2}},
+        context={"user": "ada"},
+        on_run_completed="keep",
+    )
+    await sdk.assistants.update(own["assistant_id"], context={"model": "large"})
+    await clock.put(clock.at + timedelta(minutes=1))
+    [run] = await runs_of(engine, cron["cron_id"])
+    assert run.setup is not None
+    assert run.setup.config["configurable"] == {"a": 1, "b": 2}
+    assert run.setup.context == {"model": "large", "user": "ada"}
+
+
 async def test_the_sync_client_gets_the_same(sdk: Sdk, url: str) -> None:
     def all_of_it() -> None:
         with get_sync_client(url=url, api_key=None) as client:

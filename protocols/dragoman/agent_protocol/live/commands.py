@@ -26,7 +26,6 @@ from dragoman.agent_protocol.opening import sdk_request
 from dragoman.agent_protocol.reading import namespace
 from dragoman.agent_protocol.shapes import checkpoint_id, checkpoint_number, is_uuid, stamp, state_of
 from dragoman.agent_protocol.surface import Surface
-from dragoman.agent_protocol.unkept import refuse_run
 from dragoman.agent_protocol.wire_sdk import SdkRunCreate
 from dragoman.agents.signature import problems_of
 from dragoman.memory.errors import DragomanError, InputInvalid, LedgerBusy, QueueFull, RunNotFound, ThreadNotFound
@@ -118,7 +117,6 @@ class Commands:
             body["checkpoint_id"] = checkpoint
         if not is_uuid(self._thread_id):
             raise _wrong("thread_id", "must be a UUID")
-        refuse_run(body)
         try:
             asked = SdkRunCreate.model_validate(body)
         except ValidationError as error:
