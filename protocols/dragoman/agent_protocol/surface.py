@@ -21,14 +21,16 @@ class Surface(StrEnum):
     LANGGRAPH = "langgraph"
 
 
-_CLIENT = b"langgraph-sdk"
+# The JavaScript SDK says nothing of itself: it is known by what it runs in, a browser, Node, Deno or Bun. No client of
+# Agent Protocol alone runs there.
+_CLIENTS = (b"langgraph-sdk", b"Mozilla/", b"node", b"undici", b"Deno/", b"Bun/")
 
 
 def named_by_client(headers: Iterable[tuple[bytes, bytes]], otherwise: Surface) -> Surface:
-    """The surface of the client that ``User-Agent`` names (``langgraph-sdk-py/0.4.14``)."""
+    """The surface of the client that ``User-Agent`` names (``langgraph-sdk-py/0.4.14``), or of what it runs in."""
     for name, value in headers:
         if name == b"user-agent":
-            return Surface.LANGGRAPH if value.startswith(_CLIENT) else otherwise
+            return Surface.LANGGRAPH if value.startswith(_CLIENTS) else otherwise
     return otherwise
 
 

@@ -123,12 +123,17 @@ class Config(TypedDict, total=False):
     configurable: Object
 
 
+def _nothing(value: object) -> object:
+    """LangGraph's own ``Command`` goes to ``()`` where it goes nowhere."""
+    return None if value in ([], "") else value
+
+
 class Command(Body):
     """``command`` of a run, an extension that both surfaces take: ``resume`` answers what the thread's run asks."""
 
     resume: Any = None
     update: Any = None
-    goto: Any = None
+    goto: Annotated[Any, BeforeValidator(_nothing)] = None
 
 
 class RunCreate(Body):
