@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from dragoman.agent_protocol import agents, assistants, crons, joining, runs, states, store, threads, wire, wire_sdk
+from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads, wire, wire_sdk
 from dragoman.agent_protocol import wire_assistants as wa
 from dragoman.agent_protocol import wire_crons as wc
 from dragoman.agent_protocol.surface import Surface
@@ -51,11 +51,14 @@ OPERATIONS: Final[Mapping[Callable[..., Awaitable[Any]], Operation]] = {
     runs.get: Operation("Run"),
     runs.delete: Operation(None, status=_ENDS),
     runs.wait_for: Operation("RunResult"),
+    runs.wait_on_thread: Operation("RunResult"),
     runs.watch: Operation(EVENTS, query=_both(wire_sdk.JoinQuery)),
     runs.cancel: Operation(None, query=_both(wire.CancelQuery), status={_AP: 204, _SDK: 202}),
     runs.resume: Operation("Run", _both(wire.Resume)),
     runs.artifact: Operation("application/octet-stream"),
     runs.list_of_thread: Operation("[Run]", query=_both(wire_sdk.RunListQuery)),
+    bulk.create_batch: Operation("[Run]"),
+    bulk.cancel_many: Operation(None, _both(wire_sdk.CancelMany), _both(wire.CancelQuery), _ENDS),
     joining.join: Operation(EVENTS),
     threads.create: Operation("Thread", _both(wire.ThreadCreate, wire_sdk.SdkThreadCreate)),
     threads.search: Operation("[Thread]", _both(wire.ThreadSearch, wire_sdk.SdkThreadSearch)),

@@ -53,6 +53,7 @@ _TABLE: _Table = [
     ("GET", "/threads/{thread_id}/runs", _SDK, runs.list_of_thread),
     ("GET", "/threads/{thread_id}/runs/{run_id}", _SDK, runs.get),
     ("DELETE", "/threads/{thread_id}/runs/{run_id}", _SDK, runs.delete),
+    ("GET", "/threads/{thread_id}/runs/{run_id}/wait", _AP, runs.wait_on_thread),
     ("GET", "/threads/{thread_id}/runs/{run_id}/join", _SDK, runs.wait_for),
     ("GET", "/threads/{thread_id}/runs/{run_id}/stream", _SDK, runs.watch),
     ("POST", "/threads/{thread_id}/runs/{run_id}/cancel", _SDK, runs.cancel),

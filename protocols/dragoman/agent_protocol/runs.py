@@ -34,6 +34,7 @@ __all__ = [
     "stream",
     "wait",
     "wait_for",
+    "wait_on_thread",
     "watch",
 ]
 
@@ -107,6 +108,15 @@ async def wait_for(face: Face, call: Call) -> Answer:
     if not run.settled:
         run = await face.engine.wait(call.principal, run.id, face.settings.patience)
     return await face.wait(call, run, cancel_on_leave=False)
+
+
+async def wait_on_thread(face: Face, call: Call) -> Answer:
+    """GET /threads/{thread_id}/runs/{run_id}/wait, which the protocol's README has and its document has not: the run's
+    own fields, and with them what a wait answers"""
+    run = await face.run(call)
+    run = run if run.settled else await face.engine.wait(call.principal, run.id, face.settings.wait_limit)
+    told = await face.result(call, run)
+    return json_reply({**told["run"], **told})
 
 
 async def watch(face: Face, call: Call) -> Answer:
