@@ -210,7 +210,7 @@ class Page:
 
 
 @asynccontextmanager
-async def _chromium(profile: Path) -> AsyncGenerator[Cdp]:
+async def chromium(profile: Path) -> AsyncGenerator[Cdp]:
     process = await asyncio.create_subprocess_exec(
         _binary(),
         "--headless=new",
@@ -274,7 +274,7 @@ def hosted(tmp_path: Path) -> Show:
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             origin = f"http://127.0.0.1:{listening.getsockname()[1]}"
             try:
-                async with _chromium(tmp_path / "profile") as cdp:
+                async with chromium(tmp_path / "profile") as cdp:
                     page = Page(cdp, app.state.engine)
                     await page.open(f"{origin}/host.html")
                     yield page
