@@ -49,6 +49,7 @@ VERBS: Final[Mapping[tuple[str, str], str]] = {
 """(method, version) → the kernel's verb."""
 
 FEATURES: Final[Mapping[str, frozenset[str]]] = {
+    "batches": frozenset(("2025-03-26",)),
     "audio": frozenset(_FROM_2025_03_26),
     "progress_message": frozenset(_FROM_2025_03_26),
     "annotations": frozenset(_FROM_2025_03_26),

@@ -1,22 +1,35 @@
-"""JSON-RPC 2.0 messages: bytes to plain values and back. No transport, no method, no version.
+"""JSON-RPC 2.0 messages and batches of them: bytes to plain values and back. No transport, no method, no version.
 
 Every message is parsed once, and stays plain dicts from there on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from dragoman.mcp.errors import INVALID_PARAMS, INVALID_REQUEST, PARSE_ERROR, ProtocolError
-from dragoman.mcp.objects import is_object
+from dragoman.mcp.objects import is_array, is_object
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.model import Json
 
-__all__ = ["Id", "Message", "Notification", "Reply", "Request", "error_bytes", "parse", "result_bytes"]
+__all__ = [
+    "MOST_IN_BATCH",
+    "Batch",
+    "Id",
+    "Message",
+    "Notification",
+    "Reply",
+    "Request",
+    "error_bytes",
+    "parse",
+    "result_bytes",
+]
 
 Id = str | int
+
+MOST_IN_BATCH: Final = 100
 
 
 @dataclass(slots=True)
@@ -48,20 +61,45 @@ class Reply:
 Message = Request | Notification | Reply
 
 
-def parse(raw: bytes | bytearray | memoryview) -> Message:
-    """One message. Raises ``ProtocolError`` (parse error, invalid request, invalid params) with the id where it is
+@dataclass(slots=True)
+class Batch:
+    """Messages that were sent at once; what is none is the error that is owed for it. One version has these."""
+
+    parts: tuple[Message | ProtocolError, ...]
+
+    @property
+    def requests(self) -> list[Request]:
+        """Those that are owed a response."""
+        return [part for part in self.parts if isinstance(part, Request)]
+
+
+def parse(raw: bytes | bytearray | memoryview) -> Message | Batch:
+    """What was sent. Raises ``ProtocolError`` (parse error, invalid request, invalid params) with the id where it is
     legible."""
     try:
         value: Any = loads(raw)
     except ValueError as error:
         raise ProtocolError(PARSE_ERROR, f"Parse error: {error}.") from None
+    return _batch(value) if is_array(value) else _message(value)
+
+
+def _batch(values: Sequence[Any]) -> Batch:
+    if not 1 <= len(values) <= MOST_IN_BATCH:
+        told = f"a batch has 1 to {MOST_IN_BATCH} messages, and this one {len(values)}"
+        raise ProtocolError(INVALID_REQUEST, f"Invalid request: {told}.")
+    return Batch(tuple(_part(value) for value in values))
+
+
+def _part(value: Any) -> Message | ProtocolError:
+    try:
+        return _message(value)
+    except ProtocolError as error:
+        return error
+
+
+def _message(value: Any) -> Message:
     if not is_object(value):
-        what = "batches are not supported; send one message each" if isinstance(value, list) else "an object is needed"
-        raise ProtocolError(INVALID_REQUEST, f"Invalid request: {what}.")
-    return _message(value)
-
-
-def _message(value: dict[str, Any]) -> Message:
+        raise ProtocolError(INVALID_REQUEST, "Invalid request: an object is needed.")
     id = value.get("id")
     legible = isinstance(id, str) or (isinstance(id, int) and not isinstance(id, bool))
     known: Id | None = id if legible else None

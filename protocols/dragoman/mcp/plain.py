@@ -117,6 +117,7 @@ class Plain:
     async def _within(self, call: Call, work: Awaitable[T], limit: float, asks: asyncio.Future[None] | None) -> T:
         """Await the work, in a task of its own. Raises ``_Asks`` once ``asks`` is there and the work has stopped."""
         task = asyncio.ensure_future(_named(work))
+        task.add_done_callback(lambda _: _close(work))
         call.stop = lambda: _cancel(task)
         until: set[asyncio.Future[Any]] = {task} if asks is None else {task, asks}
         try:
@@ -153,6 +154,12 @@ class _Asks(Exception):
 
 async def _named(work: Awaitable[T]) -> T:
     return await work
+
+
+def _close(work: Awaitable[Any]) -> None:
+    """Work that was taken back before it began is awaited by nobody."""
+    if asyncio.iscoroutine(work):
+        work.close()
 
 
 def _cancel(task: asyncio.Task[Any]) -> None:

@@ -9,7 +9,8 @@ Authentication, the limit of a body and everything else that is not MCP's come b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from starlette.routing import BaseRoute, Route
@@ -17,12 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
-from dragoman.mcp import eras, headers
+from dragoman.mcp import batches, eras, headers
+from dragoman.mcp.batch_response import BatchResponse
 from dragoman.mcp.call import Peer
-from dragoman.mcp.errors import HTTP_STATUS, INVALID_REQUEST, ProtocolError, version_unsupported
+from dragoman.mcp.errors import INVALID_REQUEST, ProtocolError, version_unsupported
 from dragoman.mcp.guard import Guard
-from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
+from dragoman.mcp.jsonrpc import Batch, Message, Notification, Reply, Request, error_bytes, parse
 from dragoman.mcp.kernel import Answer, Kernel, declared_version, without_meta
+from dragoman.mcp.responses import let_go, respond, respond_with
 from dragoman.mcp.resume import Resuming
 from dragoman.mcp.sealed import BadSeal
 from dragoman.mcp.session_streams import SessionStreams
@@ -34,7 +37,6 @@ from dragoman.memory.model import Principal
 
 __all__ = ["McpEndpoint", "routes"]
 
-_JSON: Final = (b"content-type", b"application/json")
 _SESSION: Final = b"mcp-session-id"
 _WITHOUT_HEADER: Final = "2025-03-26"
 """What a request of the older era without session and without version header speaks ("Protocol Version Header")."""
@@ -86,9 +88,9 @@ class McpEndpoint:
             else:
                 await self._get(principal, given, receive, send)
         except ProtocolError as error:
-            await _respond(send, 400, error_bytes(error))
+            await respond(send, 400, error_bytes(error))
         except _Refused as refused:
-            await _respond(send, refused.status, error_bytes(refused.error), *refused.extra)
+            await respond(send, refused.status, error_bytes(refused.error), *refused.extra)
 
     # -- POST ---------------------------------------------------------------------------------------------------------
     async def _post(self, principal: Principal, given: Mapping[bytes, bytes], receive: Receive, send: Send) -> None:
@@ -99,8 +101,11 @@ class McpEndpoint:
             peer, modern = await self._peer_of(principal, given, message)
             await self._request(peer, modern, message, given, receive, send)
             return
+        if isinstance(message, Batch):
+            await self._batch(principal, given, message, receive, send)
+            return
         await self._one_way(principal, given, message)
-        await _respond(send, 202, b"")
+        await respond(send, 202, b"")
 
     async def _body(self, given: Mapping[bytes, bytes], receive: Receive) -> bytes:
         most = self._settings.max_message
@@ -178,10 +183,39 @@ class McpEndpoint:
                 await channel.open()
             await self._answer(channel, answer, modern, send, *extra)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if not channel.gone or task is None:
+            if not let_go(channel):
                 raise
-            task.uncancel()  # the client has gone: this request is over, and its run goes on
+        finally:
+            channel.stop()
+
+    async def _batch(
+        self, principal: Principal, given: Mapping[bytes, bytes], batch: Batch, receive: Receive, send: Send
+    ) -> None:
+        told = given.get(headers.VERSION, _WITHOUT_HEADER.encode()).decode("latin-1")
+        if told in eras.MODERN:
+            batches.check(batch, told)
+        peer = await self._older(principal, given, False)
+        batches.check(batch, peer.version if peer.session is None else peer.session.version)
+        streams, rather = headers.streams(given)
+        channel = HttpChannel(receive, send, streams, self._settings.keepalive)
+        response = BatchResponse(channel)
+
+        async def answer(request: Request) -> bytes | None:
+            answer = await self._kernel.request(peer, request, response)
+            if answer is not None:
+                await self._kept(peer, answer)
+            return None if answer is None else answer.body
+
+        try:
+            if rather and batch.requests:
+                await channel.open()
+            await batches.serve(batch, answer, partial(self._take, peer), response.add)
+            body = await response.finish()
+            if body is not None:
+                await respond(send, 202 if not body else 200 if batch.requests else 400, body)
+        except asyncio.CancelledError:
+            if not let_go(channel):
+                raise
         finally:
             channel.stop()
 
@@ -205,16 +239,18 @@ class McpEndpoint:
         if channel.opened:
             await channel.close(None if answer is None else answer.body)
         elif answer is None:
-            await _respond(send, 202, b"")
+            await respond(send, 202, b"")
         else:
-            await _respond_with(answer, modern, send, *extra)
+            await respond_with(answer, modern, send, *extra)
 
     async def _one_way(self, principal: Principal, given: Mapping[bytes, bytes], message: Message) -> None:
         if given.get(headers.VERSION, b"").decode("latin-1") in eras.MODERN:
             if isinstance(message, Reply):
                 raise _refused(400, "There are no requests of the server to reply to in this version.")
             return  # this version has no notification of clients over HTTP
-        peer = await self._older(principal, given, False)
+        await self._take(await self._older(principal, given, False), message)
+
+    async def _take(self, peer: Peer, message: Message) -> None:
         if isinstance(message, Notification):
             await self._kernel.notify(peer, message)
         elif isinstance(message, Reply):
@@ -245,27 +281,4 @@ class McpEndpoint:
         if session is not None:
             await self._sessions.end(principal, session.id)
             self._streams.ended(session)
-        await _respond(send, 204, b"")
-
-
-async def _respond_with(answer: Answer, modern: bool, send: Send, *extra: tuple[bytes, bytes]) -> None:
-    if answer.scopes:
-        await _respond(send, 403, answer.body, _challenge(answer.scopes))
-        return
-    status = 200 if answer.code is None or not modern else HTTP_STATUS.get(answer.code, 200)
-    await _respond(send, status, answer.body, *extra)
-
-
-def _challenge(scopes: Sequence[str]) -> tuple[bytes, bytes]:
-    """What a client asks its authorization server for (RFC 6750 section 3.1, MCP "Authorization")."""
-    told = f'Bearer realm="dragoman", error="insufficient_scope", scope="{" ".join(scopes)}"'
-    return b"www-authenticate", told.encode("latin-1", "replace")
-
-
-async def _respond(send: Send, status: int, body: bytes, *extra: tuple[bytes, bytes]) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    told = [_JSON, length, *extra] if body else [length, *extra]
-    if status == 204:
-        told = list(extra)
-    await send({"type": "http.response.start", "status": status, "headers": told})
-    await send({"type": "http.response.body", "body": body})
+        await respond(send, 204, b"")

@@ -62,6 +62,10 @@ class HttpChannel:
             await self.open()
             await self._event(dumps(message))
 
+    async def send_response(self, body: bytes) -> None:
+        """Send one of several responses as an event of the stream, which is open."""
+        await self._event(body)
+
     async def close(self, body: bytes | None) -> None:
         """End the stream with the response, or with none."""
         self.stop()

@@ -19,9 +19,10 @@ from typing import Any
 
 from dragoman.agents.catalog import Catalog
 from dragoman.engine import Engine
+from dragoman.mcp import batches, eras
 from dragoman.mcp.call import Peer, Session
 from dragoman.mcp.errors import INTERNAL, INVALID_REQUEST, ProtocolError
-from dragoman.mcp.jsonrpc import Message, Notification, Reply, Request, error_bytes, parse
+from dragoman.mcp.jsonrpc import Batch, Message, Notification, Reply, Request, error_bytes, parse
 from dragoman.mcp.kernel import Kernel
 from dragoman.mcp.push import Push
 from dragoman.mcp.settings import McpSettings
@@ -69,6 +70,7 @@ class _Pipe:
         self._session: Session | None = None
         self._push: Push | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._in_batches = 0  # requests at work within batches
         self._broken = False
         self._writing = asyncio.Lock()
 
@@ -94,17 +96,25 @@ class _Pipe:
             if line is None:
                 raise ProtocolError(INVALID_REQUEST, f"A message has more than {self._most} bytes.")
             message = parse(line)
+            if isinstance(message, Batch):
+                batches.check(message, eras.LATEST_OLDER if self._session is None else self._session.version)
         except ProtocolError as error:
             await self._write(error_bytes(error))
             return
         if isinstance(message, Request) and message.method == "initialize":
             await self._answer(message)  # what follows is of its session
             return
-        if isinstance(message, Request) and len(self._tasks) >= _MOST_AT_ONCE:
+        asked = message.requests if isinstance(message, Batch) else [message] if isinstance(message, Request) else []
+        if asked and len(self._tasks) + self._in_batches + len(asked) > _MOST_AT_ONCE:
             busy = ProtocolError(INTERNAL, f"{_MOST_AT_ONCE} requests are at work already; send it again later.")
-            await self._write(error_bytes(busy, message.id))
+            refusals = [error_bytes(busy, request.id) for request in asked]
+            await self._write(batches.as_array(refusals) if isinstance(message, Batch) else refusals[0])
             return
-        self._begin(self._handle(message))
+        if isinstance(message, Batch):
+            self._in_batches += len(asked)
+            self._begin(self._handle_batch(message))
+        else:
+            self._begin(self._handle(message))
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -124,15 +134,35 @@ class _Pipe:
         else:
             await self._reply(message)
 
+    async def _handle_batch(self, batch: Batch) -> None:
+        """Serve a batch; its responses are one array, when all are there."""
+        responses: list[bytes] = []
+
+        async def keep(response: bytes) -> None:
+            responses.append(response)
+
+        try:
+            await batches.serve(batch, self._response, self._handle, keep)
+        finally:
+            self._in_batches -= len(batch.requests)
+        if responses:
+            await self._write(batches.as_array(responses))
+
     async def _answer(self, request: Request) -> None:
+        response = await self._response(request)
+        if response is not None:
+            await self._write(response)
+
+    async def _response(self, request: Request) -> bytes | None:
         answer = await self._kernel.request(self._peer(), request, self)
-        if answer is not None:
-            if answer.session is not None:
-                self._open(answer.session)
-            if answer.change is not None and self._session is not None and self._push is not None:
-                self._session = answer.change(self._session)
-                await self._push.follow(self._session)
-            await self._write(answer.body)
+        if answer is None:
+            return None
+        if answer.session is not None:
+            self._open(answer.session)
+        if answer.change is not None and self._session is not None and self._push is not None:
+            self._session = answer.change(self._session)
+            await self._push.follow(self._session)
+        return answer.body
 
     def _open(self, session: Session) -> None:
         """What was settled holds for the requests that follow; what changes is told of from now on."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dragoman.mcp import McpSettings, eras, headers
 from dragoman.mcp.call import Peer
 from dragoman.mcp.errors import ProtocolError, protocol_error, tool_error
-from dragoman.mcp.jsonrpc import Notification, Reply, Request, error_bytes, parse, result_bytes
+from dragoman.mcp.jsonrpc import Batch, Notification, Reply, Request, error_bytes, parse, result_bytes
 from dragoman.mcp.sealed import BadSeal, Lapsed, Sealer
 from dragoman.memory import errors
 from dragoman.memory.codec import dumps, loads
@@ -202,7 +202,7 @@ def test_a_domain_error_has_a_code_and_where_a_model_can_act_on_it_a_tool_error(
         (b"[" * 100_000 + b"]" * 100_000, -32700, None),
         (b"[" * 300 + b"]" * 300, -32700, None),
         (b"[]", -32600, None),
-        (b'[{"jsonrpc":"2.0","id":1,"method":"ping"}]', -32600, None),
+        (b"[" + b",".join([b'{"jsonrpc":"2.0","id":1,"method":"ping"}'] * 101) + b"]", -32600, None),
         (b"1", -32600, None),
         (b"null", -32600, None),
         (b'{"id":1,"method":"ping"}', -32600, 1),
@@ -246,7 +246,7 @@ def test_any_json_is_a_message_or_is_refused(value: Any) -> None:
         told = parse(dumps(value))
     except ProtocolError as error:
         told = loads(error_bytes(error))["error"]["code"]
-    assert told in (-32600, -32602) or isinstance(told, Request | Notification | Reply)
+    assert told in (-32600, -32602) or isinstance(told, Request | Notification | Reply | Batch)
 
 
 def test_a_result_that_was_made_earlier_is_put_into_its_response_as_it_is() -> None:
