@@ -11,7 +11,19 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from dragoman.agent_protocol import agents, assistants, bulk, crons, joining, runs, states, store, threads, wire, wire_sdk
+from dragoman.agent_protocol import (
+    agents,
+    assistants,
+    bulk,
+    crons,
+    joining,
+    runs,
+    states,
+    store,
+    threads,
+    wire,
+    wire_sdk,
+)
 from dragoman.agent_protocol import wire_assistants as wa
 from dragoman.agent_protocol import wire_crons as wc
 from dragoman.agent_protocol.surface import Surface

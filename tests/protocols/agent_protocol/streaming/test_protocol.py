@@ -18,6 +18,8 @@ from pydantic import TypeAdapter
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from dragoman.auth import make_key
+
 from .agents import gate
 from .conftest import Serve, Served
 
@@ -324,6 +326,21 @@ async def test_the_tree_and_the_states_of_a_run_and_of_those_it_called(http: htt
     assert (await command(http, other, "state.get", {"namespace": child["namespace"]}))["error"] == "no_such_namespace"
 
 
+async def test_a_run_forks_from_a_checkpoint_and_knows_only_what_was_before(http: httpx.AsyncClient) -> None:
+    thread, _ = await run(http, "talker", "one")
+    await started(http, thread, "talker", "two")
+    async with listening(http, thread, ["lifecycle"]) as events:
+        await until(events, ended)
+        await until(events, ended)
+    listed = (await command(http, thread, "state.listCheckpoints", {}))["result"]["checkpoints"]
+    params = {"checkpointId": listed[-1]["id"], "input": {"text": "other"}}
+    forked = await command(http, thread, "state.fork", params)
+    assert forked["result"]["thread_id"] == thread, forked
+    async with listening(http, thread, ["values", "lifecycle"], since=forked["meta"]["applied_through_seq"]) as events:
+        values = data_of(await until(events, ended), "values")[-1]
+    assert [m["content"] for m in values["messages"] if m["type"] == "ai"] == ["one", "other"]
+
+
 async def test_input_is_injected_as_the_next_run_of_the_thread(http: httpx.AsyncClient) -> None:
     thread, name = new_thread(), uuid.uuid4().hex
     reached, opened = gate(name)
@@ -480,13 +497,34 @@ async def test_what_is_no_command_is_answered_and_the_socket_goes_on(server: Ser
         assert (await socket.send(1, "state.get", {"namespace": []}))["error"] == "no_such_run"
 
 
-async def test_a_page_of_anyone_may_not_open_a_socket_and_a_key_is_asked_for_as_elsewhere(
-    server: Served, serving: Serve
-) -> None:
+async def test_a_page_of_anyone_may_not_open_a_socket(server: Served) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with socket_of(server, new_thread(), origin="https://evil.example"):
             pass
     assert refused.value.response.status_code == 403
+
+
+async def test_a_socket_asks_for_a_key_and_shows_nothing_of_another_tenant(serving: Serve) -> None:
+    async with asyncio.timeout(60), serving(auth={"mode": "keys"}) as served:
+        keys: list[str] = []
+        for tenant in ("acme", "other"):
+            row, text, digest = make_key(tenant, "ada")
+            await served.engine.ledger.add_key(row, digest)
+            keys.append(text)
+        thread = new_thread()
+        with pytest.raises(InvalidStatus):
+            async with socket_of(served, thread):
+                pass
+        own, others = ({"Authorization": f"Bearer {key}"} for key in keys)
+        async with socket_of(served, thread, additional_headers=own) as socket:
+            await socket.send(1, "subscription.subscribe", {"channels": ["lifecycle"]})
+            await socket.send(2, "run.start", {"assistant_id": "talker", "input": {"text": "x"}})
+            await socket.until(ended)
+        async with socket_of(served, thread, additional_headers=others) as socket:
+            await socket.send(1, "subscription.subscribe", {"channels": ALL, "since": 0})
+            assert (await socket.send(2, "agent.getTree", {}))["error"] == "no_such_run"
+            assert (await socket.send(3, "state.get", {"namespace": []}))["error"] == "no_such_run"
+            assert socket.events == []
 
 
 async def test_a_message_over_the_limit_closes_the_socket(server: Served) -> None:

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any, cast
 
 import httpx
 import pytest
-from langgraph_sdk.client import LangGraphClient
 
 pytestmark = pytest.mark.anyio
 
@@ -153,7 +153,35 @@ async def test_a_stream_cut_at_two_hundred_points_and_killed_ten_times_is_replay
     await cut_and_killed(tmp_path, cuts=200, kills=10, seed=int(os.environ.get("CUT_SEED", "2")))
 
 
-async def test_the_sdk_joins_a_thread_and_hears_of_its_runs_one_after_another(sdk: LangGraphClient) -> None:
+@pytest.mark.timeout(240)
+async def test_a_threads_events_are_the_same_after_its_server_was_killed(tmp_path: Path) -> None:
+    channels = ["values", "updates", "messages", "tools", "lifecycle", "checkpoints", "tasks", "custom"]
+    async with process(tmp_path) as server, httpx.AsyncClient(base_url=server.url, timeout=60) as http:
+        thread = str(uuid.uuid4())
+        params = {"assistant_id": "counter", "input": {"count": 120, "pause": 0.01}}
+        await http.post(f"/threads/{thread}/commands", json={"id": 1, "method": "run.start", "params": params})
+
+        async def heard(since: int, enough: int = 1_000_000) -> list[bytes]:
+            seen: list[bytes] = []
+            body = {"channels": channels, "since": since}
+            async with http.stream("POST", f"/threads/{thread}/stream", json=body) as answer:
+                async for frame in frames(answer):
+                    seen.append(frame)
+                    if len(seen) >= enough or (b'"event":"completed"' in frame and b'"namespace":[]' in frame):
+                        break
+            return seen
+
+        seen = await heard(0, 150)
+        server.kill()
+        await server.start()
+        seen += await heard(int(id_of(seen[-1])))
+        assert len(seen) > 250
+        assert await heard(0) == seen
+        for n in (10, 149, 150, len(seen) - 2):
+            assert await heard(int(id_of(seen[n]))) == seen[n + 1 :]
+
+
+async def test_the_sdk_joins_a_thread_and_hears_of_its_runs_one_after_another(sdk: Any) -> None:
     thread = (await sdk.threads.create())["thread_id"]
     for text in ("a b", "c"):
         await sdk.runs.wait(thread, "talker", input={"text": text})
