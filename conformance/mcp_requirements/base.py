@@ -244,7 +244,10 @@ BASE: Final = (
         section="$ref Resolution",
         says="A $ref to the network is not followed by itself.",
         binds="both",
-        tests=(f"{INPUT}a_schema_that_lies_elsewhere_is_not_fetched",),
+        tests=(
+            f"{INPUT}a_schema_that_lies_elsewhere_is_refused_where_the_tool_is_made_and_not_fetched",
+            f"{INPUT}a_server_with_such_a_tool_does_not_start_and_says_why",
+        ),
     ),
     Requirement(
         id="base.schema-fetch-off",

@@ -85,7 +85,10 @@ CLIENT: Final = (
         page=_ELICITATION,
         section="Statefulness",
         says="State that is kept is protected.",
-        tests=(f"{PROTOCOL}the_key_is_made_once_and_for_its_owner_alone", _REFUSED),
+        tests=(
+            f"{PROTOCOL}what_a_key_sealed_is_opened_by_the_one_that_took_its_place_and_not_the_other_way",
+            _REFUSED,
+        ),
     ),
     Requirement(
         id="elicitation.user-by-credentials",
