@@ -78,3 +78,14 @@ async def calls(ctx: Context, number: int) -> int:
     value = await ctx.call("works", {"number": number})
     await ctx.step(effect, 1, key="after")
     return int(value)
+
+
+@agent
+async def talks(ctx: Context, number: int) -> str:
+    """Says that it calls a tool, calls it, and says what came of it."""
+    call = f"call-{ctx.run_id}"
+    calls = [{"id": call, "name": "effect", "args": {"n": number}}]
+    await ctx.append({"role": "assistant", "content": "", "tool_calls": calls})
+    await ctx.step(effect, number)
+    await ctx.append({"role": "tool", "content": "done", "tool_call_id": call})
+    return str(number)

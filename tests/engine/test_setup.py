@@ -11,7 +11,7 @@ import pytest
 from dragoman.agents import Context, agent
 from dragoman.engine import Engine, RunRequest
 from dragoman.memory.errors import RunNotFound, ThreadNotFound
-from dragoman.memory.model import Principal, Run, RunStatus
+from dragoman.memory.model import Principal, Run, RunStatus, ThreadPolicy, ThreadStatus
 from dragoman.memory.setup import RunSetup
 from dragoman.memory.threads import ThreadTtl
 
@@ -183,3 +183,15 @@ async def test_the_thread_of_a_run_to_be_forgotten_stays_for_who_waited(start: S
         expiry = await engine.thread_expiry(caller, run.thread_id)
         assert expiry is not None
         assert expiry.ttl.minutes == 1
+
+
+@pytest.mark.parametrize("policy", [ThreadPolicy.INTERRUPT, ThreadPolicy.ROLLBACK])
+async def test_a_run_displaced_before_its_first_line_ends_as_any_other(
+    start: Start, caller: Principal, policy: ThreadPolicy
+) -> None:
+    """Submissions that land in one commit: the later ones displace a run whose task has not begun."""
+    async with start(two_steps) as engine:
+        request = RunRequest("two_steps", thread_id="t", policy=policy)
+        runs = await asyncio.gather(*(engine.accept(caller, request) for _ in range(10)))
+        assert (await engine.wait(caller, runs[-1].id, 10)).status is RunStatus.SUCCEEDED
+        assert (await engine.thread(caller, "t")).status is ThreadStatus.IDLE

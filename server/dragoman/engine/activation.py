@@ -46,6 +46,7 @@ class Activation:
     """A run at work in this process."""
 
     __slots__ = (
+        "_begun",
         "_engine",
         "_lease",
         "_recorder",
@@ -77,6 +78,7 @@ class Activation:
         self._engine = engine
         self._lease = lease
         self._stop: Stop | None = None
+        self._begun = False
         self._soon: asyncio.TimerHandle | None = None
         self.error: Exception | None = None
         self._recorder = Recorder(
@@ -113,7 +115,8 @@ class Activation:
     def _interrupt(self, why: Stop) -> None:
         if self._stop is None or (self._stop == "park" and why != "park"):
             self._stop = why
-            if self.task is not None:
+            # A task that is cancelled before its first line runs none of it, and nobody would write the run's end.
+            if self.task is not None and self._begun:
                 self.task.cancel()
 
     def _lost(self, error: Exception) -> None:
@@ -123,6 +126,7 @@ class Activation:
     # -- driving ------------------------------------------------------------------------------------------------------
     async def drive(self) -> Run | None:
         """Drive to the end of this activation; the run as it is then, or None when the lease was lost on the way."""
+        self._begun = True
         bind_run(self.run.id)
         if isinstance(told := self.run.metadata.get("traceparent"), str):
             join_trace(told)
@@ -130,7 +134,7 @@ class Activation:
             self._soon = asyncio.get_running_loop().call_later(_OPEN_WITHIN, self._open_soon)
         try:
             try:
-                change = await self._outcome()
+                change = await self._outcome() if self._stop is None else self._stopped()
             except asyncio.CancelledError:
                 change = self._stopped()
             return await self._end(change)
