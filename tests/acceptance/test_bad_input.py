@@ -152,7 +152,7 @@ UNREADABLE = {
 @pytest.mark.parametrize("ask", POSTS, ids=str)
 def test_what_is_no_json_or_too_deep_is_a_parse_error_that_tells_where(desk: Desk, ask: Ask, body: bytes) -> None:
     status, code = {
-        "agent_protocol": (400, "malformed_body"),
+        "agent_protocol": (422, "malformed_body"),
         "langgraph": (400, None),
         "a2a": (200, (-32700, "INVALID_JSON")),
         "mcp": (400, -32700),

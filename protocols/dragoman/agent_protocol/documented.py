@@ -75,6 +75,7 @@ OPERATIONS: Final[Mapping[Callable[..., Awaitable[Any]], Operation]] = {
     threads.create: Operation("Thread", _both(wire.ThreadCreate, wire_sdk.SdkThreadCreate)),
     threads.search: Operation("[Thread]", _both(wire.ThreadSearch, wire_sdk.SdkThreadSearch)),
     threads.count: Operation("integer", _both(wire_sdk.ThreadCount)),
+    threads.prune: Operation("Pruned", _both(wire_sdk.ThreadPrune)),
     threads.get: Operation("Thread"),
     threads.patch: Operation("Thread", _both(wire.ThreadPatch, wire_sdk.SdkThreadPatch)),
     threads.delete: Operation(None, status=_ENDS),

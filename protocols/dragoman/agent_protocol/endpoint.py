@@ -33,6 +33,14 @@ Answer = Callable[[Scope, Receive, Send], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
 _log = logging.getLogger("dragoman.agent_protocol")
+# What can be in a state that does not fit, and for which Agent Protocol 0.1.6 knows no 409: its 422 says so.
+_NO_CONFLICT = {
+    ("DELETE", "/runs/{run_id}"),
+    ("POST", "/runs/{run_id}/cancel"),
+    ("DELETE", "/threads/{thread_id}"),
+    ("PATCH", "/threads/{thread_id}"),
+    ("POST", "/threads/{thread_id}/copy"),
+}
 _TYPE: Header = (b"content-type", b"application/json")
 
 
@@ -150,6 +158,7 @@ class Endpoint:
         self._handler = handler
         self._surface = surface
         self._unnamed = unnamed
+        self._told_as_invalid = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         raw = b"" if scope["method"] in ("GET", "HEAD") else await _body(receive)
@@ -160,11 +169,12 @@ class Endpoint:
         try:
             answer = await self._handler(call)
         except Exception as error:
-            answer = _refusal(error, call)
+            answer = _refusal(error, call, self._told_as_invalid)
         await answer(scope, receive, send)
 
     def at(self, path: str, method: str) -> Route:
         """A route to it."""
+        self._told_as_invalid = (method, path) in _NO_CONFLICT
         return Route(path, endpoint=self, methods=[method], name=f"agent_protocol {method} {path}")
 
 
@@ -175,10 +185,12 @@ def _refuse_nulls(model: type[Body], given: dict[str, Json]) -> None:
         raise InputInvalid(f"Invalid body: {', '.join(nulls)}: must not be null.", problems)
 
 
-def _refusal(error: Exception, call: Call) -> Reply:
+def _refusal(error: Exception, call: Call, told_as_invalid: bool) -> Reply:
     if not isinstance(error, DragomanError):
         _log.exception("%s %s failed", call.scope["method"], call.scope["path"], exc_info=error)
     status, body, headers = error_answer(error, call.surface)
+    if status == 409 and told_as_invalid and call.surface is Surface.AGENT_PROTOCOL:
+        status = 422
     return json_reply(body, status, headers)
 
 

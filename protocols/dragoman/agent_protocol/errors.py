@@ -43,7 +43,7 @@ class ItemNotFound(NotFound):
 
 # The first class that fits gives status and code: a subclass stands before its base.
 _TABLE: Final[tuple[tuple[type[DragomanError], int, str], ...]] = (
-    (MalformedBody, 400, "malformed_body"),
+    (MalformedBody, 422, "malformed_body"),
     (InputInvalid, 422, "invalid_input"),
     (AgentNotFound, 404, "agent_not_found"),
     (AssistantNotFound, 404, "assistant_not_found"),

@@ -27,10 +27,9 @@ _TITLE: Final = {
     Surface.LANGGRAPH: "The API of the LangGraph SDK",
 }
 _ERRORS: Final[Mapping[int, str]] = {
-    400: "The body is not JSON.",
     404: "There is no such thing for this caller.",
     409: "It exists already, or is not in the state that this needs.",
-    422: "A field does not fit; the answer names it.",
+    422: "The body is not JSON, or a field does not fit; the answer names it.",
     429: "The queue is full; Retry-After says when to come back.",
     503: "The server cannot take this now.",
 }

@@ -120,7 +120,7 @@ async def test_what_is_no_json_is_a_400(
     client: httpx.AsyncClient, count_runs: Count, verb: str, content: bytes, named: str
 ) -> None:
     answer = await client.post(verb, content=content)
-    assert (answer.status_code, answer.json()["code"]) == (400, "malformed_body")
+    assert (answer.status_code, answer.json()["code"]) == (422, "malformed_body")
     assert named in answer.json()["message"]
     assert await count_runs() == 0
 
@@ -222,9 +222,9 @@ async def test_a_second_answer_is_a_conflict(client: httpx.AsyncClient) -> None:
 async def test_what_has_ended_cannot_be_cancelled(client: httpx.AsyncClient) -> None:
     run = (await client.post("/runs/wait", json={"agent_id": "echo", "input": "x"})).json()["run"]
     answer = await client.post(f"/runs/{run['run_id']}/cancel")
-    assert (answer.status_code, answer.json()["code"]) == (409, "run_ended")
+    assert (answer.status_code, answer.json()["code"]) == (422, "run_ended")
     rollback = await client.post(f"/runs/{run['run_id']}/cancel", params={"action": "rollback"})
-    assert (rollback.status_code, rollback.json()["code"]) == (409, "run_ended")
+    assert (rollback.status_code, rollback.json()["code"]) == (422, "run_ended")
 
 
 async def test_a_full_queue_is_a_429_with_the_wait_to_expect(start: Start) -> None:
