@@ -26,6 +26,8 @@ from dragoman.agent_protocol import (
 )
 from dragoman.agent_protocol import wire_assistants as wa
 from dragoman.agent_protocol import wire_crons as wc
+from dragoman.agent_protocol.live import posted
+from dragoman.agent_protocol.live import wire as live_wire
 from dragoman.agent_protocol.surface import Surface
 
 __all__ = ["EVENTS", "OPERATIONS", "Operation"]
@@ -71,7 +73,9 @@ OPERATIONS: Final[Mapping[Callable[..., Awaitable[Any]], Operation]] = {
     runs.list_of_thread: Operation("[Run]", query=_both(wire_sdk.RunListQuery)),
     bulk.create_batch: Operation("[Run]"),
     bulk.cancel_many: Operation(None, _both(wire_sdk.CancelMany), _both(wire.CancelQuery), _ENDS),
-    joining.join: Operation(EVENTS),
+    joining.join: Operation(EVENTS, query=_both(wire_sdk.ThreadJoinQuery)),
+    posted.stream: Operation(EVENTS, _both(live_wire.EventStreamRequest)),
+    posted.command: Operation(None, _both(live_wire.StreamingCommand)),
     threads.create: Operation("Thread", _both(wire.ThreadCreate, wire_sdk.SdkThreadCreate)),
     threads.search: Operation("[Thread]", _both(wire.ThreadSearch, wire_sdk.SdkThreadSearch)),
     threads.count: Operation("integer", _both(wire_sdk.ThreadCount)),
