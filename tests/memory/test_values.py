@@ -149,7 +149,10 @@ def test_every_statement_is_used() -> None:
     unused = {name for name in SQL if f'"{name}"' not in code and f"{{{name}}}" not in queries}
     if 'SQL[f"delete_{name}"]' in code:  # the parts of a thread, deleted in one sweep
         unused = {name for name in unused if not (name.startswith("delete_") and f'"{name[7:]}"' in code)}
-    assert unused == set()
+    made = [name for line in re.findall(r"SQL\[(.*)\]", code) for name in re.findall(r'f"([^"]+)"', line)]
+    patterns = [re.sub(r"\{[^}]*\}", r"\\w+", name) for name in made]
+    families = [pattern for pattern in patterns if not pattern.startswith("delete_")]  # one list in several orders
+    assert {name for name in unused if not any(re.fullmatch(family, name) for family in families)} == set()
 
 
 def test_the_wait_for_a_queue_follows_the_pace_of_late() -> None:
