@@ -8,11 +8,11 @@ from urllib.parse import quote
 
 from dragoman.agent_protocol import project, project_sdk
 from dragoman.agent_protocol.endpoint import Answer, Call, Header
-from dragoman.agent_protocol.live.unheard import Unheard
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.shapes import is_uuid
 from dragoman.agent_protocol.sse import Position, RunStream
 from dragoman.agent_protocol.surface import Surface
+from dragoman.agent_protocol.unheard import Unheard
 from dragoman.agent_protocol.waiting import RunWait, answer_when_settled
 from dragoman.agents import Agent
 from dragoman.engine import Engine

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from dragoman.agent_protocol.live.source import LAST, seq_of
-from dragoman.agent_protocol.live.unheard import Unheard
+from dragoman.agent_protocol.unheard import Unheard
 from dragoman.engine import Engine
 from dragoman.memory.errors import ThreadNotFound
 from dragoman.memory.ids import now_micros

@@ -17,7 +17,7 @@ from dragoman.agent_protocol.live.beginning import beginning
 from dragoman.agent_protocol.live.commands import Commands
 from dragoman.agent_protocol.live.errors import error_response, refused
 from dragoman.agent_protocol.live.filters import Filter, filter_of, position_of, snake
-from dragoman.agent_protocol.live.source import Source, wire
+from dragoman.agent_protocol.live.source import Source, settles, wire
 from dragoman.memory.errors import DragomanError, InputInvalid
 
 __all__ = ["command", "stream"]
@@ -88,6 +88,7 @@ class EventStream:
                     data = wire(event, self._heard)
                     if data is not None:
                         yield b"event: %b\r\ndata: %b\r\nid: %d\r\n\r\n" % (event.told.method.encode(), data, event.seq)
-                        self._face.unheard.sent(self._principal, self._thread_id, event)
+                        if settles(event):
+                            self._face.unheard.heard(self._principal, self._thread_id)
         except DragomanError as error:  # the thread was deleted meanwhile
             _log.info("thread %s: its events were cut: %s", self._thread_id, error)

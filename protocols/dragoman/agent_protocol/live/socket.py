@@ -21,7 +21,7 @@ from dragoman.agent_protocol.live.beginning import beginning
 from dragoman.agent_protocol.live.commands import Commands
 from dragoman.agent_protocol.live.errors import CommandRefused, error_response, refused
 from dragoman.agent_protocol.live.filters import Filter, filter_of, position_of, snake
-from dragoman.agent_protocol.live.source import LAST, Numbered, Source, log_seq_of, seq_of, seq_of_id, wire
+from dragoman.agent_protocol.live.source import LAST, Numbered, Source, log_seq_of, seq_of, seq_of_id, settles, wire
 from dragoman.agent_protocol.narrow import is_list, is_object
 from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.codec import dumps, loads
@@ -197,7 +197,8 @@ class _Connection:
         data = next((d for s in self._subscriptions.values() if (d := s.hears(event)) is not None), None)
         if data is not None:
             await self._send(data)
-            self._face.unheard.sent(self._principal, self.thread_id, event)
+            if settles(event):
+                self._face.unheard.heard(self._principal, self.thread_id)
 
     async def _succeed(self, id: int, result: Result) -> None:
         meta = {"applied_through_seq": self._at or seq_of(0, LAST)}

@@ -27,10 +27,11 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.errors import InputInvalid, RunNotFound, ThreadNotFound
 from dragoman.memory.model import Event, Json, Principal, Run
 
-__all__ = ["LAST", "Numbered", "Source", "gap", "log_seq_of", "seq_of", "seq_of_id", "wire"]
+__all__ = ["LAST", "Numbered", "Source", "gap", "log_seq_of", "seq_of", "seq_of_id", "settles", "wire"]
 
 _BITS: Final = 20
 _ID: Final = re.compile(r"([0-9]{1,10})-([0-9]{1,6})")
+_SETTLED: Final = frozenset({"completed", "failed", "interrupted"})
 LAST: Final = (1 << _BITS) - 1
 """Below the number of a log's event: past all that it makes."""
 
@@ -69,6 +70,12 @@ def wire(event: Numbered, heard: Filter) -> bytes | None:
         return None
     shown: Json = data() if callable(data) else data
     return _event(method, namespace, shown, at, event.seq)
+
+
+def settles(event: Numbered) -> bool:
+    """Whether it says that a run of the thread itself has ended or waits."""
+    told: Any = event.told
+    return told.method == "lifecycle" and not told.namespace and told.data["event"] in _SETTLED
 
 
 def gap(after: int, upto: int) -> bytes:
