@@ -128,7 +128,7 @@ async def sdk_request(face: Face, principal: Principal, asked: SdkRunCreate, thr
     options = RunOptions(
         tuple(str(mode) for mode in asked.stream_mode), asked.multitask_strategy, special, asked.stream_subgraphs
     )
-    return RunRequest(
+    return run_request(
         agent=agent.name,
         input=read.input,
         text=read.text,

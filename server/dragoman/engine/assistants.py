@@ -7,6 +7,7 @@ tenant changes it; until then it is told of from the agents at hand. Above: the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 from uuid import UUID, uuid5
 
@@ -30,6 +31,7 @@ __all__ = ["Assistants", "own_assistant_id"]
 _OWN: Final = UUID("6ba7b821-9dad-11d1-80b4-00c04fd430c8")
 
 
+@lru_cache(1024)  # asked for with every run of the LangGraph SDK
 def own_assistant_id(agent: str) -> str:
     """The id of an agent's own assistant."""
     return str(uuid5(_OWN, agent))
