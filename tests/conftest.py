@@ -3,12 +3,25 @@
 from collections.abc import Generator
 
 import pytest
+from tests import postgres
 
 
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """The one event loop the server supports, for AnyIO's pytest plugin."""
     return "asyncio"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the tests' Postgres would be; nothing is started. The workers of pytest-xdist are told by their starter."""
+    if not hasattr(config, "workerinput"):
+        postgres.begin_session()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the Postgres that a test may have started."""
+    if not hasattr(config, "workerinput"):
+        postgres.end_session()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,8 +10,11 @@ import pytest
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.sqlite import SqliteLedger
 
+from .postgres_ledgers import ledger_in
+
 LEDGERS: Mapping[str, Callable[[Path], Ledger]] = {
     "sqlite": lambda folder: SqliteLedger(folder / "ledger.db"),
+    "postgres": ledger_in,
 }
 
 Reopen = Callable[[], Awaitable[Ledger]]

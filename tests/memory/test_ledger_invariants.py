@@ -2,7 +2,7 @@
 
 The machine does not predict the ledger's every answer. It asks at random, keeps what was acknowledged and what was
 shown live, and after each step compares that with what the ledger now holds. ``LEDGER_EXAMPLES`` says how many
-histories to try (200).
+histories to try (200; fewer where a history takes its time).
 """
 
 from __future__ import annotations
@@ -438,10 +438,8 @@ class LedgerMachine(RuleBasedStateMachine):
         raise AssertionError("a run never ends")
 
 
-@pytest.mark.parametrize("kind", LEDGERS)
-def test_the_rules_of_the_ledger_hold_in_every_history(kind: str) -> None:
+def try_histories(kind: str, examples: int) -> None:
     machine = type(f"{kind.title()}Machine", (LedgerMachine,), {"kind": kind})
-    examples = int(os.environ.get("LEDGER_EXAMPLES", "200"))
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -451,3 +449,15 @@ def test_the_rules_of_the_ledger_hold_in_every_history(kind: str) -> None:
             suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much),
         ),
     )
+
+
+@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 200), ("postgres", 15)])
+def test_the_rules_of_the_ledger_hold_in_every_history(kind: str, examples: int) -> None:
+    try_histories(kind, int(os.environ.get("LEDGER_EXAMPLES", examples)))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("kind", LEDGERS)
+def test_the_rules_hold_in_thousands_of_histories(kind: str) -> None:
+    try_histories(kind, 2000)

@@ -15,7 +15,15 @@ import pytest
 from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
-NEEDS_EXTRA = {"dragoman.a2a.client_grpc": "grpc", "dragoman.a2a.grpc_service": "grpc"}
+_POSTGRES = (
+    "assistant_verbs bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs run_verbs runner"
+    " store_verbs thread_verbs tx wire"
+)
+NEEDS_EXTRA = {
+    "dragoman.a2a.client_grpc": "grpc",
+    "dragoman.a2a.grpc_service": "grpc",
+    **{f"dragoman.memory.postgres.{name}": "postgres" for name in _POSTGRES.split()},
+}
 
 IMPORT_EVERYTHING = """
 import importlib, importlib.metadata, json, pkgutil, sys

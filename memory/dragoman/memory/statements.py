@@ -17,15 +17,23 @@ _NAME = re.compile(r"^-- :name (\w+)\s*$")
 _SPLICE = re.compile(r"\{(\w+)\}")
 
 
-def load_statements(folder: Path) -> Mapping[str, str]:
-    """All statements of a folder's ``.sql`` files by name. Raises ``ValueError`` for a name given twice or unknown."""
+def load_statements(folder: Path, own: Path | None = None) -> Mapping[str, str]:
+    """All statements of a folder's ``.sql`` files by name; those of the folder ``own`` stand in their place, also where
+    they are spliced in. Raises ``ValueError`` for a name given twice or unknown."""
+    raw = _read(folder)
+    if own is not None:
+        raw |= _read(own)
+    return {name: _spliced(name, raw) for name in raw}
+
+
+def _read(folder: Path) -> dict[str, str]:
     raw: dict[str, str] = {}
     for file in sorted(folder.glob("*.sql")):
         for name, text in _parse(file.read_text("utf-8")):
             if name in raw:
                 raise ValueError(f"{file.name}: the name {name!r} is given twice")
             raw[name] = text
-    return {name: _spliced(name, raw) for name in raw}
+    return raw
 
 
 def _parse(text: str) -> list[tuple[str, str]]:

@@ -20,12 +20,13 @@ class RowsLater:
     The statement has just one ``VALUES (...)`` of ``?`` and constants.
     """
 
-    __slots__ = ("_head", "_row", "_statements", "_tail", "refusal", "width")
+    __slots__ = ("_head", "_row", "_statements", "_tail", "one", "refusal", "width")
 
     def __init__(self, sql: str, refusal: Callable[[Sequence[Any]], Exception] | None = None) -> None:
         start = sql.rindex("VALUES (") + len("VALUES ")
         end = sql.index(")", start) + 1
         self._head, self._row, self._tail = sql[:start], sql[start:end], sql[end:]
+        self.one = sql
         self.width = self._row.count("?")
         self.refusal = refusal
         self._statements: dict[int, str] = {}

@@ -1,0 +1,121 @@
+"""``PostgresLedger``: the ledger on a Postgres database, which many replicas share.
+
+Pooled connections, opened and migrated here; the verbs are in the modules beside this one. Leases are on the database's
+clock and outlive the process that held them: another replica takes a dead one's runs when they have run out. Above: the
+engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.postgres.assistant_verbs import AssistantVerbs
+from dragoman.memory.postgres.cron_verbs import CronVerbs
+from dragoman.memory.postgres.dialect import Statement
+from dragoman.memory.postgres.kept_verbs import KeptVerbs
+from dragoman.memory.postgres.migrations import migrate
+from dragoman.memory.postgres.outbox_verbs import OutboxVerbs
+from dragoman.memory.postgres.run_verbs import RunVerbs
+from dragoman.memory.postgres.runner import Runner
+from dragoman.memory.postgres.store_verbs import StoreVerbs
+from dragoman.memory.postgres.thread_verbs import ThreadVerbs
+from dragoman.memory.postgres.tx import Asking, Key
+from dragoman.memory.postgres.wire import Connection
+
+__all__ = ["PostgresLedger"]
+
+# Sent by every connection when it is made. A statement that takes this long, or waits this long for a lock, is not the
+# ledger's; a transaction is never idle for longer than an event loop is held up.
+_SETTINGS: Final = (
+    "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+)
+_PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
+
+
+class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
+    """The ledger in the database at ``url`` (``postgresql://user:password@host:port/database``), used from one event
+    loop.
+
+    ``connections`` is the most that it opens. While the database is out of reach, callers wait up to ``patience``
+    seconds.
+    """
+
+    def __init__(self, url: str, *, connections: int = 10, patience: float = 20.0) -> None:
+        self._url = url
+        self._connections = connections
+        self._patience = patience
+        self._opened: tuple[AsyncConnectionPool[Connection], Runner] | None = None
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached."""
+        if self._opened is not None:
+            return
+        await self.migrate()
+        pool = AsyncConnectionPool(
+            self._url,
+            connection_class=Connection,
+            kwargs={"autocommit": True},
+            min_size=min(2, self._connections),
+            max_size=self._connections,
+            timeout=self._patience,
+            reconnect_timeout=self._patience,
+            configure=_configure,
+            open=False,
+        )
+        await pool.open()
+        self._opened = pool, Runner(pool, self._patience, self._told)
+
+    async def migrate(self) -> list[str]:
+        """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""
+        try:
+            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                return await migrate(connection)
+        except psycopg.OperationalError as error:
+            raise LedgerBusy(f"Cannot reach the database: {_said(error)}") from None
+        except psycopg.Error as error:
+            raise LedgerBusy(f"The database could not be migrated: {_said(error)}") from None
+
+    async def close(self) -> None:
+        """See ``Ledger.close``."""
+        if self._opened is None:
+            return
+        (pool, runner), self._opened = self._opened, None
+        await asyncio.shield(asyncio.ensure_future(_close(pool, runner)))
+
+    async def ping(self) -> None:
+        """See ``Ledger.ping``."""
+        await self._runner.read(_ping)
+
+    @property
+    def _runner(self) -> Runner:
+        if self._opened is None:
+            raise LedgerBusy("The ledger is closed.")
+        return self._opened[1]
+
+    def _told(self, threads: set[Key]) -> None:
+        """These threads were written to."""
+
+
+async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute(_SETTINGS)
+
+
+async def _close(pool: AsyncConnectionPool[Connection], runner: Runner) -> None:
+    await runner.settle()
+    await pool.close()
+
+
+def _ping(asking: Asking) -> None:
+    asking.send(_PING, ()).fetchone()
+
+
+def _said(error: psycopg.Error) -> str:
+    """What the server or the network said; a password never stands in it, the host may."""
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

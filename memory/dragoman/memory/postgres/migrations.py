@@ -1,0 +1,61 @@
+"""The numbered migrations of a Postgres database, applied once whoever opens it first.
+
+Under an advisory lock: of many replicas that start at once, one migrates and the others find it done. Each migration
+lands whole, with its line in ``migrations``. Knows nothing of runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+
+from dragoman.memory.errors import Conflict
+from dragoman.memory.ids import now_micros
+
+__all__ = ["migrate", "pending"]
+
+_MIGRATIONS = Path(__file__).parents[1] / "migrations" / "postgres"
+_LOCK: Final = 4_201_710_001  # any number that nobody else locks
+
+
+def _known() -> dict[int, Path]:
+    return {int(file.name.split("_")[0]): file for file in sorted(_MIGRATIONS.glob("*.sql"))}
+
+
+async def pending(connection: psycopg.AsyncConnection[Any]) -> list[str]:
+    """The names of the migrations that this database lacks. Raises ``Conflict`` when a newer version has written it."""
+    known, applied = _known(), await _applied(connection)
+    if unknown := sorted(applied - set(known)):
+        raise Conflict(f"The ledger was written by a newer Dragoman (migration {unknown[0]}); upgrade to open it.")
+    return [file.stem for number, file in known.items() if number not in applied]
+
+
+async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
+    """Apply what is lacking, on a connection in autocommit; the names of what was applied. Raises ``Conflict``."""
+    if not await pending(connection):
+        return []
+    await connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
+    try:
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS migrations (number bigint PRIMARY KEY, name text NOT NULL, at bigint NOT NULL)"
+        )
+        lacking = await pending(connection)
+        for number, file in _known().items():
+            if file.stem in lacking:
+                async with connection.transaction():
+                    await connection.execute(file.read_bytes())
+                    line = (number, file.stem, now_micros())
+                    await connection.execute("INSERT INTO migrations VALUES (%s, %s, %s)", line)
+        return lacking
+    finally:
+        if not connection.closed:
+            await connection.execute("SELECT pg_advisory_unlock(%s)", (_LOCK,))
+
+
+async def _applied(connection: psycopg.AsyncConnection[Any]) -> set[int]:
+    found = await connection.execute("SELECT to_regclass('migrations') IS NOT NULL")
+    if await found.fetchone() != (True,):
+        return set()
+    return {number for (number,) in await (await connection.execute("SELECT number FROM migrations")).fetchall()}

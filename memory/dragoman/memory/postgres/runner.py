@@ -1,0 +1,199 @@
+"""Verbs in transactions: begun, committed, and tried again where that is safe.
+
+A verb reads under its locks and has no effect but through its transaction, so that it may be run anew: after a
+deadlock, a race for a key, or a connection that was lost before the COMMIT. When it was lost in the COMMIT, the
+transaction's id tells what became of it. While the database is away, callers wait up to ``patience`` seconds and are
+then told ``LedgerBusy``.
+
+A caller that goes away changes nothing: its verb runs all the same. Above: ``ledger.py``, which names the verbs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, TypeVar, TypeVarTuple
+
+from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
+
+from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
+from dragoman.memory.postgres.bridge import spawn
+from dragoman.memory.postgres.dialect import OWN
+from dragoman.memory.postgres.tx import Asking, Key, PostgresTx
+from dragoman.memory.postgres.wire import Connection, Failed, Lost
+from dragoman.memory.sqlite.connection import translated
+from dragoman.memory.sqlite.pace import Pace
+
+__all__ = ["Expect", "Runner"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Expect = Callable[[PostgresTx], None]
+
+# Serialization failures and deadlocks: another try sees what the other one did.
+_RACES: Final = frozenset({"40001", "40P01"})
+_UNIQUE: Final = "23505"
+_REFUSED: Final = frozenset({"DR001", "21000"})
+# The server is going, coming, full of connections, or a standby since a moment.
+_AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"})
+_MOST_RACES: Final = 20
+_PAUSE: Final = 0.05
+
+
+class _Again(Exception):
+    """Try again after a pause; ``reason`` is told when time is over."""
+
+
+class Runner:
+    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of the threads that were written to."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool[Connection], patience: float, told: Callable[[set[Key]], None]
+    ) -> None:
+        self._pool = pool
+        self._patience = patience
+        self._told = told
+        self._pace = Pace()
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def write(self, verb: Callable[..., T], *args: Any, expect: Expect | None = None) -> T:
+        """Run a verb in a transaction that is on disk when this returns. Raises what it raises; ``LedgerBusy``."""
+        return await self._apart(self._persist(self._write, verb, args, expect, False))
+
+    async def relaxed(self, verb: Callable[..., T], *args: Any, expect: Expect | None = None) -> T:
+        """The same, but a crash of the database's server may take it."""
+        return await self._apart(self._persist(self._write, verb, args, expect, True))
+
+    async def read(self, verb: Callable[..., T], *args: Any) -> T:
+        """Run a verb that reads."""
+        return await self._apart(self._persist(self._read, verb, args))
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return await asyncio.shield(task)
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # its caller may have gone
+
+    async def _persist(self, attempt: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._patience
+        races = 0
+        while True:
+            try:
+                return await attempt(*args)
+            except Failed as error:
+                races += 1
+                if error.state not in _RACES and error.state != _UNIQUE:
+                    raise _translated(error) from None
+                if races > (2 if error.state == _UNIQUE else _MOST_RACES):
+                    raise _translated(error) from None
+                pause = random.uniform(0, 0.002 * races)
+            except _Again as error:
+                if loop.time() > deadline:
+                    raise LedgerBusy(f"The database is out of reach: {error}") from None
+                pause = random.uniform(_PAUSE / 2, _PAUSE)
+            await asyncio.sleep(pause)
+
+    async def _connection(self) -> Connection:
+        try:
+            return await self._pool.getconn()
+        except PoolTimeout:
+            raise LedgerBusy("The database is out of reach, or has no connection left for this.") from None
+        except PoolClosed:
+            raise LedgerBusy("The ledger is closed.") from None
+
+    async def _write(self, verb: Callable[..., T], args: tuple[Any, ...], expect: Expect | None, relaxed: bool) -> T:
+        connection = await self._connection()
+        tx = PostgresTx(connection, self._pace)
+        result: list[T] = []
+        try:
+            await spawn(_written, tx, verb, args, expect, relaxed, result)
+        except Lost as error:
+            if not (tx.committing and await self._was_committed(tx)):
+                raise _Again(str(error)) from None
+        except BaseException as error:
+            await _undo(connection)
+            raise _as_told(error) from None
+        finally:
+            await self._pool.putconn(connection)
+        if tx.touched:
+            self._told(tx.touched)
+        return result[0]
+
+    async def _was_committed(self, tx: PostgresTx) -> bool:
+        """Whether a transaction whose COMMIT was not answered is on disk."""
+        row = tx.xid.fetchone() if tx.xid is not None and tx.xid.answered else None
+        while row is not None:
+            [(status,)] = await self._persist(self._read, _transaction_status, (row[0],))
+            if status != "in progress":
+                return bool(status == "committed")
+            await asyncio.sleep(_PAUSE)
+        return False
+
+    async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
+        connection = await self._connection()
+        asking = Asking(connection)
+        try:
+            return await spawn(_read, asking, verb, args)
+        except Lost as error:
+            raise _Again(str(error)) from None
+        except BaseException as error:
+            if asking.in_transaction:
+                await _undo(connection)
+            raise _as_told(error) from None
+        finally:
+            await self._pool.putconn(connection)
+
+
+def _written(
+    tx: PostgresTx, verb: Callable[..., T], args: tuple[Any, ...], expect: Expect | None, relaxed: bool, result: list[T]
+) -> None:
+    tx.begin(relaxed)
+    if expect is not None:
+        expect(tx)
+    result.append(verb(tx, *args))
+    tx.commit()
+
+
+def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
+    value = verb(asking, *args)
+    asking.finish()
+    return value
+
+
+def _transaction_status(asking: Asking, xid: str) -> list[tuple[Any, ...]]:
+    return asking.send(OWN["transaction_status"], (xid,)).fetchall()
+
+
+async def _undo(connection: Connection) -> None:
+    try:
+        await connection.exchange([("ROLLBACK", ())])
+    except (Lost, Failed):
+        await connection.close()
+
+
+def _as_told(error: BaseException) -> BaseException:
+    """What ends an attempt, in the words of ``_persist``."""
+    if isinstance(error, Failed):
+        return _Again(str(error)) if error.state in _AWAY or error.state.startswith("08") else error
+    return error if isinstance(error, _Again) else translated(error)
+
+
+def _translated(error: Failed) -> DragomanError:
+    if error.state in _REFUSED:
+        return Conflict(f"A step is final already: {error}.")
+    if error.state == _UNIQUE:
+        return Conflict("A row with this id exists already.")
+    if error.state.startswith("22") or error.state == "54000":
+        return InputInvalid("A value is larger than the ledger can hold, or holds what Postgres cannot keep.")
+    return LedgerBusy(f"The ledger cannot take this now: {error}")

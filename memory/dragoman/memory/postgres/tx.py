@@ -1,0 +1,329 @@
+"""What a verb works on: a connection inside a transaction, asked as late as can be.
+
+A verb was written against a database in its own process, where a statement costs nothing to ask. Here what it asks is
+kept until it looks at an answer, and all that was kept goes out together: a step's commit is two exchanges, the locks
+and the reads, then the writes with the COMMIT.
+
+``execute`` and ``later`` are those of the embedded ledger's transaction. A statement that reads what a verb then
+changes is preceded by the lock of its thread (``_LOCKS``), so that each verb is alone on the threads that it writes to
+and sees what the last one committed. Above: ``runner.py``, which begins and ends transactions. Below: ``wire.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman.memory.postgres.bridge import wait
+from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
+from dragoman.memory.postgres.values import shaped
+from dragoman.memory.postgres.wire import Answer, Connection
+from dragoman.memory.sqlite.later import RowsLater
+from dragoman.memory.sqlite.pace import Pace
+from dragoman.memory.sqlite.rows import RunRow
+from dragoman.memory.statements import SQL
+
+__all__ = ["Asked", "Asking", "PostgresTx"]
+
+Key = tuple[str, str]
+
+_BEGIN: Final = Statement("begin", "BEGIN")
+_BEGIN_READ: Final = Statement("begin", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+_COMMIT: Final = Statement("commit", "COMMIT")
+_RELAXED: Final = Statement("relaxed", "SET LOCAL synchronous_commit = off")
+_FIRST_ROWS: Final = 50
+_MORE_ROWS: Final = 500
+_MOST_ROWS: Final = 64
+
+# Before which statements a thread is locked, and how: they take the same parameters, or the first of them.
+_LOCKS: Final[Mapping[str, tuple[Statement, int]]] = {
+    "run_state_by_id": (OWN["lock_thread_of_run"], 2),
+    "thread_of_run": (OWN["lock_thread_of_run"], 2),
+    "thread_by_id": (OWN["lock_thread"], 2),
+    "count_all_crons": (OWN["lock_tenant"], 1),
+}
+# Lists of runs to be changed: their threads are locked first, and what is read then is named by its ordinals.
+_LOCKED_LISTS: Final[Mapping[str, Statement]] = {
+    name: OWN[f"lock_{name}"] for name in ("claimable", "runs_with_overdue_lease", "runs_with_expired_interrupt")
+}
+
+
+class Asked:
+    """A statement that was asked, as a cursor: the answer is there when it is looked at."""
+
+    __slots__ = ("_answer", "_asking", "_read")
+
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
+        self._answer: Answer | None = None
+        self._read = 0
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer is here."""
+        return self._answer is not None
+
+    def given(self, answer: Answer) -> None:
+        """The answer has come."""
+        self._answer = answer
+
+    @property
+    def _here(self) -> Answer:
+        if self._answer is None:
+            self._asking.exchange()
+        assert self._answer is not None
+        return self._answer
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were touched."""
+        return self._here.count
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row."""
+        rows = self._here.rows
+        if self._read >= len(rows):
+            return None
+        self._read += 1
+        return rows[self._read - 1]
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows that are left."""
+        rows = self._here.rows[self._read :]
+        self._read += len(rows)
+        return rows
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.fetchall())
+
+
+class _Walk:
+    """A list without a limit, fetched as it is read."""
+
+    def __init__(self, asking: Asking, name: str, first: Asked) -> None:
+        self._asking = asking
+        self._name = name
+        self._first = first
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        rows = self._first.fetchall()
+        size = _FIRST_ROWS
+        while rows:
+            yield from rows
+            if len(rows) < size:
+                return
+            size = _MORE_ROWS
+            rows = self._asking.send(Statement("fetch", f"FETCH {size} FROM {self._name}"), ()).fetchall()
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """All of it."""
+        return list(self)
+
+
+class Asking:
+    """Statements of one connection, kept until an answer is wanted. What readers work on: nothing is locked."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._kept: list[tuple[Statement, Sequence[Any], Asked]] = []
+        self._walks = 0
+        self.in_transaction = False
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        """Ask a shared statement; BEGIN is a snapshot."""
+        if sql in ("BEGIN", "COMMIT"):
+            self._turn(sql)
+            return None
+        asked = statement(sql)
+        values = shaped(asked.name, tuple(parameters))
+        return self.walk(asked, values) if asked.walk else self.send(asked, values)
+
+    def _turn(self, sql: str) -> None:
+        if sql == "BEGIN":
+            self.begin_reading()
+        elif self._walks == 0:  # a list may still be read after the reader has said that it is done
+            self.send(_COMMIT, ())
+            self.in_transaction = False
+
+    def begin_reading(self) -> None:
+        """One snapshot for all that follows."""
+        if not self.in_transaction:
+            self.in_transaction = True
+            self.send(_BEGIN_READ, ())
+
+    def send(self, asked: Statement, parameters: Sequence[Any]) -> Asked:
+        """Keep a statement to be sent with the next exchange."""
+        answer = Asked(self)
+        self._kept.append((asked, parameters, answer))
+        return answer
+
+    def walk(self, asked: Statement, parameters: Sequence[Any]) -> Any:
+        """Ask for a list that is read as far as is wanted."""
+        self.begin_reading()
+        self._walks += 1
+        name = f"{asked.name}_{self._walks}"  # what is fetched is read by the columns of its text
+        self.send(Statement("declare", f"DECLARE {name} NO SCROLL CURSOR FOR {asked.text}"), parameters)
+        return _Walk(self, name, self.send(Statement("fetch", f"FETCH {_FIRST_ROWS} FROM {name}"), ()))
+
+    def exchange(self) -> None:
+        """Send what is kept and hand the answers out. Raises what the connection raises."""
+        kept, self._kept = self._kept, []
+        if not kept:
+            return
+        answers = wait(self._connection.exchange([(asked.text, values) for asked, values, _ in kept]))
+        for (_, _, asked), answer in zip(kept, answers, strict=True):
+            asked.given(answer)
+
+    def finish(self) -> None:
+        """End a reader's transaction, if it has one."""
+        if self.in_transaction:
+            self.in_transaction = False
+            self.send(_COMMIT, ())
+        self.exchange()
+
+
+class PostgresTx(Asking):
+    """What writing verbs work on. ``heads`` and ``running`` hold what this transaction has read under its locks.
+
+    ``touched`` are the threads that it has written to, for who is to be told of them when it has committed.
+    """
+
+    def __init__(self, connection: Connection, pace: Pace) -> None:
+        super().__init__(connection)
+        self.pace = pace
+        self.running: dict[Key, tuple[str, RunRow]] = {}
+        self.heads: dict[Key, tuple[int, int, str]] = {}
+        self.touched: set[Key] = set()
+        self.xid: Asked | None = None
+        self.committing = False
+        self._later: dict[str, tuple[Statement, int, list[Any]]] = {}
+        self._locks: list[Asked] = []
+        self._ready: dict[tuple[str, tuple[Any, ...]], Asked] = {}
+        self._moved: dict[Key, Sequence[Any]] = {}
+        self._opened: dict[Key, Sequence[Any]] = {}
+        self._numbered: set[Key] = set()
+        self._ordinal = 0
+        self._run_ordinal: Asked | None = None
+
+    # -- what verbs ask -----------------------------------------------------------------------------------------------
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        """Ask a shared statement, after the lock that it needs and the rows that wait."""
+        asked = statement(sql)
+        name = asked.name
+        values = shaped(name, tuple(parameters))
+        ready = self._ready.pop((name, values), None)
+        if ready is not None:
+            return ready
+        self.write()
+        if name == "move_thread":
+            self._moved[values[3], values[4]] = values
+            return None
+        if name in _LOCKED_LISTS:
+            return self._locked_list(asked, values)
+        lock = _LOCKS.get(name)
+        if lock is not None:
+            self.lock(lock[0], *values[: lock[1]])
+        return self.send(asked, values)
+
+    def lock(self, lock: Statement, *values: Any) -> None:
+        """Lock a thread, or what else is locked, with the next exchange."""
+        asked = self.send(lock, values)
+        if lock.name != "lock_tenant":
+            self._locks.append(asked)
+
+    def expect(self, name: str, *values: Any) -> None:
+        """Ask at once what a verb is known to ask, so that it goes out with the lock before it."""
+        self._ready[name, values] = self.send(OWN[name], values)
+
+    def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Insert a row, or several, by the next statement."""
+        asked = statement(rows.one)
+        if asked.name == "insert_thread":
+            self._opened[values[0], values[1]] = values
+            return
+        if asked.name == "insert_event":
+            self._numbered.add((values[0], values[1]))
+        waiting = self._later.get(asked.name)
+        if waiting is None:
+            self._later[asked.name] = asked, rows.width, [*values]
+        else:
+            waiting[2].extend(values)
+
+    def write(self) -> None:
+        """Put the rows that wait in line."""
+        later, self._later = self._later, {}
+        for asked, width, values in later.values():
+            at, left = 0, len(values) // width
+            while left:
+                size = 1 << (min(left, _MOST_ROWS).bit_length() - 1)
+                self.send(several(asked, width, size), values[at : at + size * width])
+                at, left = at + size * width, left - size
+
+    def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
+        """The row of the run that has this key, or None. Two who take it at once meet at its index."""
+        return self.execute(SQL["run_by_idempotency_key"], (tenant, idempotency_key)).fetchone()
+
+    def next_run_ordinal(self) -> int:
+        """The ordinal of a run that is inserted next. Taken under its thread's lock."""
+        asked, self._run_ordinal = self._run_ordinal, None
+        row = (asked or self.send(OWN["next_run_ordinal"], ())).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def next_ordinal(self, now: int) -> int:
+        """The time, strictly increasing within the transaction."""
+        self._ordinal = max(now, self._ordinal + 1)
+        return self._ordinal
+
+    def remember_head(self, tenant: str, thread_id: str, head: tuple[int, int, str]) -> None:
+        """A thread's last number, checkpoint and status, as they are from now on; its row is put in line."""
+        key = tenant, thread_id
+        self.heads[key] = head
+        self.touched.add(key)
+        numbered = key in self._numbered
+        self._numbered.discard(key)
+        opened, moved = self._opened.pop(key, None), self._moved.pop(key, None)
+        if opened is not None:
+            self.send(OWN["insert_thread"], (*opened, head[0]))
+        elif moved is not None:
+            self.send(OWN["move_thread"], (*moved, head[0]))
+        elif numbered:
+            self.send(OWN["set_last_seq"], (head[0], *key))
+
+    # -- what the runner asks -----------------------------------------------------------------------------------------
+    def begin(self, relaxed: bool) -> None:
+        """Begin; ``relaxed`` is what a crash of the server may take. The transaction's id tells what became of it when
+        a connection is lost in its COMMIT."""
+        self.in_transaction = True
+        self.send(_BEGIN, ())
+        if relaxed:
+            self.send(_RELAXED, ())
+        self.xid = self.send(OWN["transaction_id"], ())
+
+    def expect_run_ordinal(self) -> None:
+        """Take an ordinal with the first exchange."""
+        self._run_ordinal = self.send(OWN["next_run_ordinal"], ())
+
+    def commit(self) -> None:
+        """Write what waits, and commit."""
+        self.write()
+        self.send(_COMMIT, ())
+        self.committing = True
+        self.exchange()
+        self.in_transaction = False
+
+    def exchange(self) -> None:
+        """As ``Asking.exchange``; what was locked is known from then on."""
+        locks, self._locks = self._locks, []
+        super().exchange()
+        for asked in locks:
+            for last_seq, checkpoint, status, *key in asked.fetchall():
+                self.heads.setdefault((key[0], key[1]), (last_seq, checkpoint, status))
+
+    def _locked_list(self, asked: Statement, values: tuple[Any, ...]) -> Asked:
+        locked = self.send(_LOCKED_LISTS[asked.name], values)
+        ordinals: list[int] = []
+        for ordinal, last_seq, checkpoint, status, tenant, thread_id in locked.fetchall():
+            ordinals.append(ordinal)
+            self.heads.setdefault((tenant, thread_id), (last_seq, checkpoint, status))
+        return self.send(asked, (*values[:-1], f"{{{','.join(map(str, ordinals))}}}"))

@@ -1,0 +1,296 @@
+-- Statements that Postgres needs in its own words; every other one is the shared one, put into its dialect by postgres/dialect.py. Names and
+-- parameters are those of the shared files. Leases and what expires go by the database's clock: of the times that a verb gives, the
+-- difference alone is taken.
+
+-- :name micros
+dragoman_now()
+
+-- Locks. Each is sent before the statement that it is for, which then sees what the last holder of the lock has committed.
+
+-- :name lock_thread
+-- tenant, id
+SELECT last_seq, checkpoint, status, tenant, id FROM threads WHERE tenant = ?1 AND id = ?2 FOR UPDATE;
+
+-- :name lock_thread_of_run
+-- tenant, run_id
+SELECT t.last_seq, t.checkpoint, t.status, t.tenant, t.id FROM threads AS t
+WHERE t.tenant = ?1 AND t.id = (SELECT r.thread_id FROM runs AS r WHERE r.tenant = ?1 AND r.id = ?2) FOR UPDATE;
+
+-- :name lock_tenant
+-- tenant
+SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(?1, 0));
+
+-- :name lock_claimable
+-- Threads that others are writing to are passed over: they are looked at again. limit
+SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
+FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
+WHERE r.status = 'queued' AND r.wake_at IS NULL AND {thread_is_free}
+ORDER BY r.ordinal LIMIT ?1 FOR UPDATE OF t SKIP LOCKED;
+
+-- :name thread_is_free
+NOT EXISTS (SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
+AND NOT EXISTS (SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
+    AND o.status IN ('queued', 'waiting') AND o.status = 'queued')
+
+-- :name lock_runs_with_overdue_lease
+-- now, limit
+SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
+FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
+WHERE r.status = 'running' AND r.lease_until <= {micros} AND ?1::bigint > 0 ORDER BY r.ordinal LIMIT ?2 FOR UPDATE OF t SKIP LOCKED;
+
+-- :name lock_runs_with_expired_interrupt
+-- now, limit
+SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
+FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
+WHERE r.status = 'waiting' AND r.wake_at IS NOT NULL AND r.wake_at <= ?1 ORDER BY r.ordinal LIMIT ?2 FOR UPDATE OF t SKIP LOCKED;
+
+-- What is read under those locks takes the ordinals in place of the limit.
+
+-- :name claimable
+-- ordinals
+SELECT ordinal, tenant, thread_id FROM runs AS r
+WHERE r.ordinal = ANY(?1::bigint[]) AND r.status = 'queued' AND r.wake_at IS NULL AND {thread_is_free} ORDER BY r.ordinal;
+
+-- :name runs_with_overdue_lease
+-- now, ordinals
+SELECT {run_state} FROM runs
+WHERE ordinal = ANY(?2::bigint[]) AND status = 'running' AND lease_until <= {micros} AND ?1::bigint > 0 ORDER BY ordinal;
+
+-- :name runs_with_expired_interrupt
+-- now, ordinals
+SELECT {run_state} FROM runs
+WHERE ordinal = ANY(?2::bigint[]) AND status = 'waiting' AND wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY ordinal;
+
+-- :name expiring_threads
+-- now, limit
+SELECT tenant, id, ttl, expires_at, updated_at FROM threads WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2
+FOR UPDATE SKIP LOCKED;
+
+-- Threads.
+
+-- :name thread_head
+-- tenant, id
+SELECT last_seq, checkpoint, status FROM threads WHERE tenant = ?1 AND id = ?2 FOR UPDATE;
+
+-- :name last_seq
+t.last_seq
+
+-- :name thread_by_id
+-- tenant, id
+SELECT {thread_columns} FROM {thread_with_values} WHERE t.tenant = ?1 AND t.id = ?2;
+
+-- :name thread_columns
+t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, {last_seq}, t.checkpoint, t.ordinal
+
+-- :name insert_thread
+-- tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq
+INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- :name set_last_seq
+-- last_seq, tenant, id
+UPDATE threads SET last_seq = ?1 WHERE tenant = ?2 AND id = ?3;
+
+-- :name contents_from
+-- At most 64 stand before one that is whole. tenant, thread_id, number
+SELECT content FROM checkpoints WHERE tenant = ?1 AND thread_id = ?2 AND number >= ?3 ORDER BY number LIMIT 65;
+
+-- Runs.
+
+-- :name next_run_ordinal
+SELECT nextval('run_ordinals');
+
+-- :name insert_run
+-- As the shared one; updated_at (?9) is now.
+INSERT INTO runs (
+    ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
+    parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
+    input, message, setup, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, {micros} + (?17::bigint - ?9::bigint), ?18, ?19, ?20, ?21, ?22,
+    ?23, ?24, 0, 0, '', 0, 0, 0, 0);
+
+-- :name count_due
+-- now, limit
+SELECT count(*) FROM (SELECT 1 FROM runs
+    WHERE status = 'queued' AND (wake_at IS NULL OR wake_at <= ?1) LIMIT ?2) AS due;
+
+-- :name promote_due
+-- now
+UPDATE runs SET wake_at = NULL WHERE ordinal IN (
+    SELECT ordinal FROM runs
+    WHERE status = 'queued' AND wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
+
+-- :name claim_run
+-- now, worker, lease_until, the thread's checkpoint, ordinal
+UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = ?1, started_at = coalesce(started_at, ?1),
+    lease_owner = ?2, lease_until = {micros} + (?3::bigint - ?1::bigint), woken = 0, wake_at = NULL,
+    base_checkpoint = CASE attempt WHEN 0 THEN ?4 ELSE base_checkpoint END
+WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_state};
+
+-- :name renew_leases
+-- Length of the lease in microseconds, worker, JSON array of run ids
+UPDATE runs SET lease_until = {micros} + ?1 WHERE status = 'running' AND lease_owner = ?2
+  AND id IN (SELECT jsonb_array_elements_text(?3::jsonb)) RETURNING id, cancel_requested;
+
+-- :name request_cancel
+-- reason, rollback, updated_at, ordinal
+UPDATE runs SET cancel_requested = 1, cancel_reason = ?1, rollback = greatest(rollback, ?2), updated_at = ?3
+WHERE ordinal = ?4;
+
+-- :name next_due
+SELECT min(at) FROM (
+    SELECT min(wake_at) AS at FROM runs WHERE status IN ('queued', 'waiting') AND wake_at IS NOT NULL
+    UNION ALL SELECT min(lease_until) FROM runs WHERE status = 'running') AS due;
+
+-- Journal and events.
+
+-- :name insert_started_step
+-- tenant, run_id, key, digest, at, result
+INSERT INTO steps (tenant, run_id, key, status, digest, position, checkpoint, at, result)
+VALUES (?1, ?2, ?3, 'started', ?4, 0, 0, ?5, ?6)
+ON CONFLICT (tenant, run_id, key) DO UPDATE SET digest = excluded.digest, at = excluded.at, result = excluded.result
+WHERE steps.status = 'started';
+
+-- :name insert_final_step
+-- tenant, run_id, key, status, digest, position, checkpoint, at, result, failure
+INSERT INTO steps (tenant, run_id, key, status, digest, position, checkpoint, at, result, failure)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (tenant, run_id, key) DO UPDATE SET status = excluded.status, digest = excluded.digest,
+    position = CASE WHEN steps.status = 'started' THEN excluded.position ELSE dragoman_refuse(steps.key) END,
+    checkpoint = excluded.checkpoint, at = excluded.at, result = excluded.result, failure = excluded.failure;
+
+-- :name insert_event
+-- tenant, thread_id, seq, run_id, type, at, data
+INSERT INTO events (tenant, thread_id, seq, run_id, type, at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
+
+-- :name events_of_run
+-- tenant, run_id, thread_id, after, limit
+SELECT run_id, seq, type, data, at FROM events
+WHERE tenant = ?1 AND thread_id = ?3
+  AND seq > greatest(?4::bigint, coalesce((SELECT first_seq - 1 FROM runs WHERE tenant = ?1 AND id = ?2), 0))
+  AND run_id = ?2
+ORDER BY seq LIMIT ?5;
+
+-- Facets and facts.
+
+-- :name count_facets
+-- tenant, kind, key, value, limit
+SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ?1 AND kind = ?2 AND key = ?3 AND value = ?4 LIMIT ?5) AS few;
+
+-- :name remember_fact
+-- tenant, kind, key, expires_at, value, now, only_new
+INSERT INTO facts (tenant, kind, key, expires_at, value) VALUES (?1, ?2, ?3, {micros} + (?4::bigint - ?6::bigint), ?5)
+ON CONFLICT (tenant, kind, key) DO UPDATE SET expires_at = excluded.expires_at, value = excluded.value
+WHERE ?7::bigint = 0 OR facts.expires_at <= {micros};
+
+-- :name recall_fact
+-- tenant, kind, key, now
+SELECT value FROM facts WHERE tenant = ?1 AND kind = ?2 AND key = ?3 AND expires_at > {micros} AND ?4::bigint > 0;
+
+-- :name prolong_fact
+-- expires_at, tenant, kind, key, now
+UPDATE facts SET expires_at = {micros} + (?1::bigint - ?5::bigint) WHERE tenant = ?2 AND kind = ?3 AND key = ?4 AND expires_at > {micros};
+
+-- :name drop_expired_facts
+-- now, limit
+DELETE FROM facts WHERE (tenant, kind, key) IN (
+    SELECT tenant, kind, key FROM facts
+    WHERE expires_at <= {micros} AND ?1::bigint > 0 ORDER BY expires_at LIMIT ?2 FOR UPDATE SKIP LOCKED);
+
+-- Deliveries.
+
+-- :name put_delivery
+-- tenant, run_id, id, thread_id, kind, url, options, after, now
+INSERT INTO deliveries AS d (tenant, run_id, id, thread_id, kind, url, options, status, cursor, part, attempts, next_at, error,
+    turn, created_at, updated_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'active', ?8, 0, 0, ?9, '', 0, ?9, ?9)
+ON CONFLICT (tenant, run_id, id) DO UPDATE SET kind = excluded.kind, url = excluded.url, options = excluded.options,
+    status = 'active', part = CASE WHEN excluded.cursor > d.cursor THEN 0 ELSE d.part END,
+    cursor = greatest(d.cursor, excluded.cursor), attempts = 0, next_at = excluded.next_at, error = '', turn = d.turn + 1,
+    lease_owner = NULL, lease_until = NULL, updated_at = excluded.updated_at
+RETURNING ordinal;
+
+-- :name put_delivery_secret
+-- delivery, tenant, secret
+INSERT INTO delivery_secrets (delivery, tenant, secret) VALUES (?1, ?2, ?3)
+ON CONFLICT (tenant, delivery) DO UPDATE SET secret = excluded.secret;
+
+-- :name free_overdue_deliveries
+-- now
+UPDATE deliveries SET lease_owner = NULL, lease_until = NULL, next_at = ?1
+WHERE status = 'active' AND lease_owner IS NOT NULL AND lease_until <= {micros};
+
+-- :name claim_delivery
+-- worker, lease_until, tenant, run_id, id, now
+UPDATE deliveries AS d SET lease_owner = ?1, lease_until = {micros} + (?2::bigint - ?6::bigint), turn = turn + 1, next_at = NULL
+WHERE d.tenant = ?3 AND d.run_id = ?4 AND d.id = ?5 AND d.status = 'active'
+  AND (d.lease_owner IS NULL OR d.lease_until <= {micros}) AND (d.next_at IS NULL OR d.next_at <= ?6)
+RETURNING turn, ordinal;
+
+-- :name move_delivery
+-- cursor, part, status, attempts, next_at, error, now, lease_until, tenant, run_id, id, turn, lease_owner
+UPDATE deliveries SET cursor = ?1, part = ?2, status = ?3, attempts = ?4, next_at = ?5, error = ?6, updated_at = ?7,
+    lease_until = {micros} + (?8::bigint - ?7::bigint), lease_owner = CASE WHEN ?8::bigint IS NULL THEN NULL ELSE lease_owner END
+WHERE tenant = ?9 AND run_id = ?10 AND id = ?11 AND turn = ?12 AND lease_owner = ?13
+RETURNING ordinal;
+
+-- :name insert_dead_letter
+-- tenant, delivery, seq, part, attempts, error, at, stopped, body
+INSERT INTO dead_letters (tenant, delivery, seq, part, attempts, error, at, stopped, body)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- :name transaction_id
+SELECT pg_current_xact_id()::text;
+
+-- :name transaction_status
+-- transaction_id
+SELECT pg_xact_status(?1::text::xid8);
+
+-- :name move_thread
+-- checkpoint, status, updated_at, tenant, id, last_seq
+UPDATE threads SET checkpoint = ?1, status = ?2, updated_at = ?3, last_seq = ?6 WHERE tenant = ?4 AND id = ?5;
+
+-- :name count_dead_letters
+-- tenant or NULL
+SELECT count(*) FROM dead_letters WHERE tenant = ?1 OR ?1 IS NULL;
+
+-- :name running_runs_before
+SELECT {run_columns} FROM runs
+WHERE tenant = ?1 AND status = coalesce(?2, 'running') AND status = 'running' AND ordinal < ?3 {and_matches} ORDER BY ordinal DESC;
+
+-- The store.
+
+-- :name put_item
+-- tenant, namespace, key, now, value, ttl or NULL
+INSERT INTO store_items AS i (tenant, namespace, key, created_at, updated_at, value, ttl, expires_at)
+VALUES (?1, ?2, ?3, ?4, ?4, ?5, ?6, ?4::bigint + ?6::bigint)
+ON CONFLICT (tenant, namespace, key) DO UPDATE SET updated_at = excluded.updated_at, value = excluded.value,
+    ttl = excluded.ttl, expires_at = excluded.expires_at,
+    created_at = CASE WHEN i.expires_at <= excluded.created_at THEN excluded.created_at ELSE i.created_at END
+RETURNING {item_columns};
+
+-- :name items_with_words
+-- tenant, prefix, end, now, JSON array of words, limit
+SELECT i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl, w.text
+FROM store_words AS w JOIN store_texts AS t ON t.id = w.id
+JOIN store_items AS i ON i.tenant = t.tenant AND i.namespace = t.namespace AND i.key = t.key
+WHERE w.words && ARRAY(SELECT jsonb_array_elements_text(?5::jsonb)) AND t.tenant = ?1 AND i.namespace >= ?2 AND i.namespace < ?3
+  AND (i.expires_at IS NULL OR i.expires_at > ?4) LIMIT ?6;
+
+-- :name put_item_text
+-- tenant, namespace, key
+INSERT INTO store_texts (tenant, namespace, key) VALUES (?1, ?2, ?3)
+ON CONFLICT (tenant, namespace, key) DO UPDATE SET key = excluded.key RETURNING id;
+
+-- :name put_item_words
+-- id, text, JSON array of words
+INSERT INTO store_words (id, text, words) VALUES (?1, ?2, ARRAY(SELECT jsonb_array_elements_text(?3::jsonb)));
+
+-- :name delete_item_words
+-- id
+DELETE FROM store_words WHERE id = ?1;
+
+-- :name expired_items
+-- now, limit
+SELECT tenant, namespace, key FROM store_items
+WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2 FOR UPDATE SKIP LOCKED;
