@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
 _POSTGRES = (
-    "assistant_verbs bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs run_verbs runner"
+    "assistant_verbs bell bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs run_verbs runner"
     " store_verbs thread_verbs tx wire"
 )
 NEEDS_EXTRA = {

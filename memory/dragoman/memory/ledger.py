@@ -39,6 +39,7 @@ from dragoman.memory.model import (
     ThreadPolicy,
 )
 from dragoman.memory.outbox import NewDelivery, OutboxLedger
+from dragoman.memory.replicas import ReplicaLedger
 from dragoman.memory.setup import RunSetup
 from dragoman.memory.store import StoreLedger
 from dragoman.memory.threads import ThreadFilter, ThreadLedger
@@ -228,7 +229,7 @@ class RunFilter:
     metadata: Mapping[str, Json] | None = None
 
 
-class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, Protocol):
+class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, ReplicaLedger, Protocol):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 

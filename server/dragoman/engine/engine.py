@@ -28,10 +28,11 @@ from dragoman.engine.outgoing import Outgoing
 from dragoman.engine.recent import RecentValues
 from dragoman.engine.remote import cancel_quietly
 from dragoman.engine.remote_mark import tasks_under_way
+from dragoman.engine.replicas import Replicas
 from dragoman.engine.request import EngineSettings, RunRequest
 from dragoman.engine.subscribe import follow
 from dragoman.engine.threads import ThreadVerbs
-from dragoman.engine.waiters import Waiters
+from dragoman.engine.waiters import Looking, Waiters
 from dragoman.engine.worker import Worker
 from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
 from dragoman.memory.ids import uuid7
@@ -68,6 +69,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.worker = uuid7()
         self.outbox = Outbox(ledger, self.hub, self.worker, outgoing or Outgoing())
         self.crons = Crons(self, self.settings.crons)
+        self._replicas = Replicas(self)
         self._activations: dict[str, Activation] = {}
         self._waiters = Waiters()
         self._late = LateRuns(self, self._waiters, self._begin, self._settled)
@@ -81,6 +83,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         self._stopping = False
         self._loops = Worker(self)
         self._loops.start()
+        self._replicas.start()
         self.sweeper.start()
         self.outbox.start()
         self.crons.start()
@@ -88,6 +91,7 @@ class Engine(ThreadVerbs, ItemVerbs):
     async def stop(self, grace: float | None = None) -> None:
         """Refuse new runs, give the running ones ``grace`` seconds, hand the rest back to the queue."""
         self._stopping = True
+        await self._replicas.stop()
         await self.crons.stop()
         await self.sweeper.stop()
         if self._loops is not None:
@@ -439,13 +443,16 @@ class Engine(ThreadVerbs, ItemVerbs):
         with self._waiters.waiter(run.id) as waiter:
             if run.id not in self._activations and (now := await look()).settled:
                 return now
-            if timeout is None:
-                return await waiter
+            elsewhere = self.ledger.polls is not None and run.id not in self._activations
+            deaf = self.hub.listen(run.tenant, run.thread_id, Looking(waiter, look)) if elsewhere else None
             try:
                 async with asyncio.timeout(timeout):
                     return await waiter
             except TimeoutError:
                 return await look()
+            finally:
+                if deaf is not None:
+                    deaf()
 
     async def _force(self, activation: Activation, change: Change) -> Run | None:
         """Write the end of a run whose coroutine does not take its cancellation; it can write nothing from then on."""

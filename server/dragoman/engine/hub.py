@@ -112,6 +112,12 @@ class EventHub:
         for listener in self._listeners.get((tenant, thread_id), ()):
             listener.nudge()
 
+    def nudge_all(self) -> None:
+        """Have the subscribers of every thread read its log again."""
+        for listeners in list(self._listeners.values()):
+            for listener in list(listeners):
+                listener.nudge()
+
     def item_changed(self, tenant: str, namespace: Sequence[str], key: str) -> None:
         """Say that an item of the store was put or deleted."""
         for told in self._of_items.get((tenant, tuple(namespace), key), ()):

@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from dragoman.memory.model import Run
+from dragoman.memory.errors import DragomanError, LedgerBusy
+from dragoman.memory.model import Event, Run
 
-__all__ = ["Waiters"]
+__all__ = ["Looking", "Waiters"]
+
+
+class Looking:
+    """Looks at a run that another process drives whenever its thread was written to there. A listener of the hub."""
+
+    def __init__(self, waiter: asyncio.Future[Run], look: Callable[[], Coroutine[Any, Any, Run]]) -> None:
+        self._waiter = waiter
+        self._look = look
+        self._looking: asyncio.Task[None] | None = None
+        self._again = False
+
+    def put(self, events: Sequence[Event]) -> None:
+        """What is committed here is told to the waiter itself."""
+
+    def nudge(self) -> None:
+        """The run may have settled."""
+        self._again = True
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._see())
+
+    async def _see(self) -> None:
+        while self._again and not self._waiter.done():
+            self._again = False
+            try:
+                run = await self._look()
+            except DragomanError as error:
+                if not self._waiter.done() and not isinstance(error, LedgerBusy):
+                    self._waiter.set_exception(error)
+                continue
+            if run.settled and not self._waiter.done():
+                self._waiter.set_result(run)
 
 
 class Waiters:

@@ -86,7 +86,8 @@ class Worker:
                 return
 
     async def _sleep(self, due: int | None) -> None:
-        wait = _LONGEST_WAIT if due is None else min(_LONGEST_WAIT, (due - now_micros()) / 1e6)
+        longest = self._engine.ledger.polls or _LONGEST_WAIT
+        wait = longest if due is None else min(longest, (due - now_micros()) / 1e6)
         if wait < -0.01:
             wait = _BLOCKED_WAIT  # due, but no place or no thread is free: the end of a run wakes us
         try:

@@ -8,6 +8,8 @@ engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final
 
 import psycopg
@@ -15,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.postgres.assistant_verbs import AssistantVerbs
+from dragoman.memory.postgres.bell import Bell
 from dragoman.memory.postgres.cron_verbs import CronVerbs
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.kept_verbs import KeptVerbs
@@ -24,8 +27,9 @@ from dragoman.memory.postgres.run_verbs import RunVerbs
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.store_verbs import StoreVerbs
 from dragoman.memory.postgres.thread_verbs import ThreadVerbs
-from dragoman.memory.postgres.tx import Asking, Key
+from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection
+from dragoman.memory.replicas import News
 
 __all__ = ["PostgresLedger"]
 
@@ -45,11 +49,13 @@ class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVer
     seconds.
     """
 
-    def __init__(self, url: str, *, connections: int = 10, patience: float = 20.0) -> None:
+    def __init__(self, url: str, *, connections: int = 10, patience: float = 20.0, polls: float = 1.0) -> None:
         self._url = url
         self._connections = connections
         self._patience = patience
+        self._polls = polls
         self._opened: tuple[AsyncConnectionPool[Connection], Runner] | None = None
+        self._bell: Bell | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -70,7 +76,9 @@ class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVer
             open=False,
         )
         await pool.open()
-        self._opened = pool, Runner(pool, self._patience, self._told)
+        runner = Runner(pool, self._patience, self._told)
+        self._bell = Bell(self._url, runner.notify)
+        self._opened = pool, runner
 
     async def migrate(self) -> list[str]:
         """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""
@@ -87,7 +95,8 @@ class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVer
         if self._opened is None:
             return
         (pool, runner), self._opened = self._opened, None
-        await asyncio.shield(asyncio.ensure_future(_close(pool, runner)))
+        bell, self._bell = self._bell, None
+        await asyncio.shield(asyncio.ensure_future(_close(pool, runner, bell)))
 
     async def ping(self) -> None:
         """See ``Ledger.ping``."""
@@ -99,16 +108,34 @@ class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVer
             raise LedgerBusy("The ledger is closed.")
         return self._opened[1]
 
-    def _told(self, threads: set[Key]) -> None:
-        """These threads were written to."""
+    # -- other replicas -----------------------------------------------------------------------------------------------
+
+    @property
+    def polls(self) -> float | None:
+        """See ``ReplicaLedger.polls``."""
+        return self._polls
+
+    async def news(self) -> AsyncIterator[News]:
+        """See ``ReplicaLedger.news``."""
+        if self._bell is None:
+            raise LedgerBusy("The ledger is closed.")
+        async with aclosing(self._bell.news()) as news:
+            async for one in news:
+                yield one
+
+    def _told(self, tx: PostgresTx) -> None:
+        if self._bell is not None and (tx.touched or tx.due):
+            self._bell.ring(tx.touched, due=tx.due, cancelled=tx.cancelled)
 
 
 async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.execute(_SETTINGS)
 
 
-async def _close(pool: AsyncConnectionPool[Connection], runner: Runner) -> None:
+async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, bell: Bell | None) -> None:
     await runner.settle()
+    if bell is not None:
+        await bell.close()
     await pool.close()
 
 

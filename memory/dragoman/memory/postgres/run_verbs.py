@@ -49,7 +49,10 @@ class RunVerbs(ABC):
 
     async def renew(self, worker: str, held: Iterable[str], lease_s: float = 30.0) -> Renewed:
         """See ``Ledger.renew``."""
-        return await self._runner.relaxed(leases.renew, worker, list(held), lease_s)
+        names = list(held)
+        if not names:
+            await self._runner.settle()  # a renewal comes after the writes that were begun before it
+        return await self._runner.relaxed(leases.renew, worker, names, lease_s)
 
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """See ``Ledger.sweep``."""

@@ -19,8 +19,8 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
 from dragoman.memory.postgres.bridge import spawn
-from dragoman.memory.postgres.dialect import OWN
-from dragoman.memory.postgres.tx import Asking, Key, PostgresTx
+from dragoman.memory.postgres.dialect import OWN, Statement
+from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection, Failed, Lost
 from dragoman.memory.sqlite.connection import translated
 from dragoman.memory.sqlite.pace import Pace
@@ -37,6 +37,7 @@ _UNIQUE: Final = "23505"
 _REFUSED: Final = frozenset({"DR001", "21000"})
 # The server is going, coming, full of connections, or a standby since a moment.
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"})
+_NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
 _MOST_RACES: Final = 20
 _PAUSE: Final = 0.05
 
@@ -46,10 +47,10 @@ class _Again(Exception):
 
 
 class Runner:
-    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of the threads that were written to."""
+    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], patience: float, told: Callable[[set[Key]], None]
+        self, pool: AsyncConnectionPool[Connection], patience: float, told: Callable[[PostgresTx], None]
     ) -> None:
         self._pool = pool
         self._patience = patience
@@ -68,6 +69,10 @@ class Runner:
     async def read(self, verb: Callable[..., T], *args: Any) -> T:
         """Run a verb that reads."""
         return await self._apart(self._persist(self._read, verb, args))
+
+    async def notify(self, channel: str, payload: str) -> None:
+        """Tell who listens."""
+        await self.read(_notify, channel, payload)
 
     async def settle(self) -> None:
         """Wait for what is under way."""
@@ -126,8 +131,7 @@ class Runner:
             raise _as_told(error) from None
         finally:
             await self._pool.putconn(connection)
-        if tx.touched:
-            self._told(tx.touched)
+        self._told(tx)
         return result[0]
 
     async def _was_committed(self, tx: PostgresTx) -> bool:
@@ -169,6 +173,10 @@ def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
     value = verb(asking, *args)
     asking.finish()
     return value
+
+
+def _notify(asking: Asking, channel: str, payload: str) -> None:
+    asking.send(_NOTIFY, (channel, payload))
 
 
 def _transaction_status(asking: Asking, xid: str) -> list[tuple[Any, ...]]:

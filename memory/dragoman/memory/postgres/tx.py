@@ -48,6 +48,10 @@ _LOCKED_LISTS: Final[Mapping[str, Statement]] = {
 }
 
 
+# After which a run may be due that was not before.
+_STIRS: Final = frozenset({"insert_run", "change_status", "wake_run", "delete_run"})
+
+
 class Asked:
     """A statement that was asked, as a cursor: the answer is there when it is looked at."""
 
@@ -185,7 +189,8 @@ class Asking:
 class PostgresTx(Asking):
     """What writing verbs work on. ``heads`` and ``running`` hold what this transaction has read under its locks.
 
-    ``touched`` are the threads that it has written to, for who is to be told of them when it has committed.
+    ``touched`` are the threads that it has written to, ``due`` whether a run may have become due by it and
+    ``cancelled`` whether a running one was asked to cancel, for who is to be told of it when it has committed.
     """
 
     def __init__(self, connection: Connection, pace: Pace) -> None:
@@ -194,6 +199,8 @@ class PostgresTx(Asking):
         self.running: dict[Key, tuple[str, RunRow]] = {}
         self.heads: dict[Key, tuple[int, int, str]] = {}
         self.touched: set[Key] = set()
+        self.due = False
+        self.cancelled = False
         self.xid: Asked | None = None
         self.committing = False
         self._later: dict[str, tuple[Statement, int, list[Any]]] = {}
@@ -220,6 +227,8 @@ class PostgresTx(Asking):
             return None
         if name in _LOCKED_LISTS:
             return self._locked_list(asked, values)
+        self.due = self.due or name in _STIRS
+        self.cancelled = self.cancelled or name == "request_cancel"
         lock = _LOCKS.get(name)
         if lock is not None:
             self.lock(lock[0], *values[: lock[1]])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dragoman.memory.errors import LedgerBusy
@@ -24,6 +24,7 @@ from dragoman.memory.model import (
     Step,
     Thread,
 )
+from dragoman.memory.replicas import News
 from dragoman.memory.sqlite import (
     claim,
     commit,
@@ -97,6 +98,17 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVer
         await reader.close()
         await writer.close()
         self._lock.release()
+
+    @property
+    def polls(self) -> float | None:
+        """See ``ReplicaLedger.polls``. One process alone has the file."""
+        return None
+
+    async def news(self) -> AsyncIterator[News]:
+        """See ``ReplicaLedger.news``."""
+        nothing: tuple[News, ...] = ()
+        for news in nothing:
+            yield news
 
     def set_url(self, url: str) -> None:
         """Write where this process serves into the lock file, for ``read_lock`` in other processes."""

@@ -1,0 +1,105 @@
+"""How replicas hear of each other: one NOTIFY for all that this process has committed in some ten milliseconds.
+
+Off the write path, for a NOTIFY takes a lock that all commits of the database share. Ids alone are told; whoever
+cares reads the ledger. While the listening connection is away, and when it is back, everything may have changed. Knows
+no run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import psycopg
+
+from dragoman.memory.codec import dumps, loads
+from dragoman.memory.errors import DragomanError
+from dragoman.memory.ids import uuid7
+from dragoman.memory.replicas import News
+
+__all__ = ["Bell"]
+
+Key = tuple[str, str]
+
+_CHANNEL: Final = "dragoman"
+_PAUSE: Final = 0.01  # seconds
+_AWAY: Final = 1.0
+_LONGEST: Final = 7000  # bytes of a payload; Postgres takes 7999
+_MOST: Final = 5000  # threads that are told one by one
+
+
+class Bell:
+    """Tells others what was committed here, and hears what was committed there. ``send`` is given a payload."""
+
+    def __init__(self, url: str, send: Callable[[str, str], Awaitable[None]]) -> None:
+        self._url = url
+        self._send = send
+        self._own = uuid7()
+        self._threads: set[Key] = set()
+        self._due = self._cancelled = self._rung = False
+        self._ringing: asyncio.Task[None] | None = None
+
+    def ring(self, threads: Iterable[Key], *, due: bool, cancelled: bool) -> None:
+        """These were committed: tell it soon."""
+        self._threads.update(threads)
+        self._due, self._cancelled, self._rung = self._due or due, self._cancelled or cancelled, True
+        if self._ringing is None or self._ringing.done():
+            self._ringing = asyncio.create_task(self._ring())
+
+    async def close(self) -> None:
+        """Tell what is left."""
+        if self._ringing is not None:
+            await self._ringing
+
+    async def _ring(self) -> None:
+        while self._rung:
+            await asyncio.sleep(_PAUSE)
+            threads, due, cancelled = self._threads, self._due, self._cancelled
+            self._threads, self._due, self._cancelled, self._rung = set(), False, False, False
+            for payload in self._payloads(threads, due, cancelled):
+                try:
+                    await self._send(_CHANNEL, payload)
+                except DragomanError:
+                    return  # the database is away: who listens to it knows
+
+    def _payloads(self, threads: set[Key], due: bool, cancelled: bool) -> Iterable[str]:
+        told: dict[str, Any] = {"by": self._own, "due": due, "cancelled": cancelled}
+        if len(threads) > _MOST or any(len(dumps(key)) > _LONGEST for key in threads):
+            yield dumps({**told, "threads": None}).decode()
+            return
+        part: list[Key] = []
+        size = 0
+        for key in threads:
+            length = len(dumps(key)) + 1
+            if size + length > _LONGEST:
+                yield dumps({**told, "threads": part}).decode()
+                part, size = [], 0
+            part.append(key)
+            size += length
+        yield dumps({**told, "threads": part}).decode()
+
+    async def news(self) -> AsyncGenerator[News]:
+        """See ``ReplicaLedger.news``."""
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+                    await connection.execute(f"LISTEN {_CHANNEL}")
+                    yield News(None, due=True, cancelled=True)
+                    async for notice in connection.notifies():
+                        if (news := self._read(notice.payload)) is not None:
+                            yield news
+            except psycopg.Error:
+                await asyncio.sleep(_AWAY)
+                yield News(None, due=True)
+
+    def _read(self, payload: str) -> News | None:
+        try:
+            told = loads(payload)
+            if told["by"] == self._own:
+                return None
+            threads: Any = told["threads"]
+            keys = None if threads is None else frozenset((str(tenant), str(id)) for tenant, id in threads)
+            return News(keys, bool(told["due"]), bool(told["cancelled"]))
+        except (ValueError, KeyError, TypeError):
+            return News(None, due=True)  # another version's words
