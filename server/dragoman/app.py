@@ -36,7 +36,6 @@ from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.model import Principal
-from dragoman.memory.sqlite import SqliteLedger
 from dragoman.routing import ExactPaths
 from dragoman.settings import Settings
 from dragoman.settings.faces import (
@@ -47,6 +46,7 @@ from dragoman.settings.faces import (
     outgoing,
     remote_peers,
 )
+from dragoman.settings.storage import made_ledger
 from dragoman.telemetry import TraceContext, current_trace
 from dragoman.telemetry.exposition import CONTENT_TYPE, exposition, process_metrics
 
@@ -63,7 +63,7 @@ def build_app(
     listen to other machines without asking who calls, and for a file that should be a prompt or a skill and is none.
     """
     settings.check_exposure()
-    ledger = ledger or SqliteLedger(settings.made_storage())
+    ledger = ledger or made_ledger(settings)
     catalog = catalog if catalog is not None else Catalog()
     folders = mcp_folders(settings, catalog)
     out = outgoing(settings)

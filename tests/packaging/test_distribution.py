@@ -16,8 +16,8 @@ from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
 _POSTGRES = (
-    "assistant_verbs bell bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs run_verbs runner"
-    " store_verbs thread_verbs tx wire"
+    "assistant_verbs bell blocking bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs"
+    " run_verbs runner store_verbs thread_verbs tx wire"
 )
 NEEDS_EXTRA = {
     "dragoman.a2a.client_grpc": "grpc",

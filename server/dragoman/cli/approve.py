@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from pathlib import Path
 
 from dragoman.cli.ask import answer_of, ask, can_ask, decision, shown
 from dragoman.cli.errors import CommandError
@@ -27,7 +26,7 @@ def approve(
     comment: str | None,
     show: bool,
     config: str | None,
-    storage: Path | None,
+    storage: str | None,
     url: str | None,
     key: str | None,
 ) -> None:

@@ -82,7 +82,7 @@ Config = Annotated[
         "--config", "-c", help="dragoman.toml, agents.py or package.module:agent.", show_default="dragoman.toml"
     ),
 ]
-Storage = Annotated[Path | None, typer.Option(help="The ledger's file.")]
+Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the URL of a Postgres database.")]
 Log = Annotated[Level | None, typer.Option(help="How much is logged, as JSON on stderr.")]
 Url = Annotated[str | None, typer.Option(help="A running server.", envvar="DRAGOMAN_URL", show_envvar=True)]
 Key = Annotated[str | None, typer.Option(help="An API key for it.", envvar="DRAGOMAN_KEY", show_envvar=True)]
@@ -128,6 +128,22 @@ def stdio(target: Target = None, storage: Storage = None, log_level: Log = None)
     from dragoman.cli.stdio import stdio
 
     stdio(target, storage=storage, log_level=log_level)
+
+
+@app.command()
+def worker(target: Target = None, storage: Storage = None, log_level: Log = None) -> None:
+    """Drive runs of a ledger on Postgres, and serve nothing."""
+    from dragoman.cli.worker import worker
+
+    worker(target, storage=storage, log_level=log_level)
+
+
+@app.command()
+def migrate(config: Config = None, storage: Storage = None) -> None:
+    """Bring a ledger on Postgres to this version, before servers of it start."""
+    from dragoman.cli.worker import migrate
+
+    migrate(config=config, storage=storage)
 
 
 @app.command()

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dragoman.auth.webhooks import webhook_secret
 from dragoman.cli.errors import CommandError
 from dragoman.cli.shown import moment, table
 from dragoman.memory.outbox import DeliveryStatus
-from dragoman.memory.sqlite import SqliteDeliveries
 from dragoman.settings import Settings, find
 from dragoman.settings.faces import webhook_key
+from dragoman.settings.storage import delivery_table, is_there
 
 __all__ = ["dead", "drop", "list_all", "retry", "secret"]
 
 
-def list_all(status: str | None, limit: int, *, config: str | None, storage: Path | None, as_json: bool) -> None:
+def list_all(status: str | None, limit: int, *, config: str | None, storage: str | None, as_json: bool) -> None:
     """Deliveries, oldest first."""
-    path = _settings(config, storage).storage_path
+    settings = _settings(config, storage)
     wanted = None if status is None else DeliveryStatus(status)
     rows = [
         {
@@ -35,14 +34,14 @@ def list_all(status: str | None, limit: int, *, config: str | None, storage: Pat
             "next": moment(each.next_at),
             "error": each.error or None,
         }
-        for each in (SqliteDeliveries(path).deliveries(wanted, limit) if path.exists() else ())
+        for each in (delivery_table(settings).deliveries(wanted, limit) if is_there(settings) else ())
     ]
-    _show(rows, as_json, f"No deliveries in {path}.")
+    _show(rows, as_json, f"No deliveries in {settings.storage_shown}.")
 
 
-def dead(limit: int, *, config: str | None, storage: Path | None, as_json: bool) -> None:
+def dead(limit: int, *, config: str | None, storage: str | None, as_json: bool) -> None:
     """Dead letters, oldest first."""
-    path = _settings(config, storage).storage_path
+    settings = _settings(config, storage)
     rows = [
         {
             "number": each.number,
@@ -57,38 +56,38 @@ def dead(limit: int, *, config: str | None, storage: Path | None, as_json: bool)
             "error": each.error,
             **({"body": _text(each.body)} if as_json else {}),
         }
-        for each in (SqliteDeliveries(path).dead_letters(None, limit) if path.exists() else ())
+        for each in (delivery_table(settings).dead_letters(None, limit) if is_there(settings) else ())
     ]
-    _show(rows, as_json, f"No dead letters in {path}.")
+    _show(rows, as_json, f"No dead letters in {settings.storage_shown}.")
 
 
-def retry(number: int | None, *, every: bool, config: str | None, storage: Path | None) -> None:
+def retry(number: int | None, *, every: bool, config: str | None, storage: str | None) -> None:
     """Send dead letters again."""
-    path = _settings(config, storage).storage_path
+    settings = _settings(config, storage)
     if (number is None) != every:
         raise CommandError("Say which: a number, or --all; `dragoman deliveries dead` shows them.")
-    known = SqliteDeliveries(path)
+    known = delivery_table(settings)
     if number is not None:
-        if not path.exists() or not known.retry(number):
-            raise _unknown(number, path)
+        if not is_there(settings) or not known.retry(number):
+            raise _unknown(number, settings.storage_shown)
         print(f"Dead letter {number} and what comes after it will be sent again.", file=sys.stderr)
         return
     tried = 0
     # Taking one up again takes the later ones of its delivery along, so that the rest is read anew.
-    while path.exists() and (letters := known.dead_letters(None, 1)):
+    while is_there(settings) and (letters := known.dead_letters(None, 1)):
         tried += known.retry(letters[0].number)
     print(f"{tried} deliveries go on at their dead letters.", file=sys.stderr)
 
 
-def drop(number: int, *, config: str | None, storage: Path | None) -> None:
+def drop(number: int, *, config: str | None, storage: str | None) -> None:
     """Forget one dead letter."""
-    path = _settings(config, storage).storage_path
-    if not path.exists() or not SqliteDeliveries(path).drop(number):
-        raise _unknown(number, path)
+    settings = _settings(config, storage)
+    if not is_there(settings) or not delivery_table(settings).drop(number):
+        raise _unknown(number, settings.storage_shown)
     print(f"Dead letter {number} is forgotten; its delivery goes on with what comes after it.", file=sys.stderr)
 
 
-def secret(tenant: str, *, config: str | None, storage: Path | None) -> None:
+def secret(tenant: str, *, config: str | None, storage: str | None) -> None:
     """The secret of a tenant's receivers, to stdout, alone."""
     print(webhook_secret(webhook_key(_settings(config, storage)), tenant))
 
@@ -106,9 +105,9 @@ def _text(body: bytes | None) -> str | None:
     return None if body is None else body.decode(errors="replace")
 
 
-def _unknown(number: int, path: Path) -> CommandError:
-    return CommandError(f"There is no dead letter {number} in {path}; `dragoman deliveries dead` shows them.")
+def _unknown(number: int, place: str) -> CommandError:
+    return CommandError(f"There is no dead letter {number} in {place}; `dragoman deliveries dead` shows them.")
 
 
-def _settings(config: str | None, storage: Path | None) -> Settings:
+def _settings(config: str | None, storage: str | None) -> Settings:
     return find(config, {"storage": {"path": storage}}, needs_agents=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from dragoman.cli.errors import CommandError
 from dragoman.cli.host import Host
@@ -16,7 +15,7 @@ __all__ = ["find_host"]
 
 @asynccontextmanager
 async def find_host(
-    config: str | None, storage: Path | None, url: str | None, key: str | None, *, works: bool
+    config: str | None, storage: str | None, url: str | None, key: str | None, *, works: bool
 ) -> AsyncGenerator[Host]:
     """The server at ``url``, else the one that has the ledger open, else the ledger itself.
 
@@ -25,7 +24,7 @@ async def find_host(
     """
     if url is None:
         settings = find(config, {"storage": {"path": storage}}, needs_agents=False)
-        holder = read_lock(settings.storage_path)
+        holder = read_lock(settings.storage_path) if settings.storage_url is None else None
         if holder is None:
             from dragoman.cli.local import local_host
 

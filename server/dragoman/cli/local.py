@@ -14,9 +14,9 @@ from dragoman.cli.phase import Phase
 from dragoman.engine import UNSET, Engine, RunRequest
 from dragoman.memory.ledger import RunFilter
 from dragoman.memory.model import Event, Json, RunView
-from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings
 from dragoman.settings.faces import remote_peers
+from dragoman.settings.storage import is_there, made_ledger
 
 __all__ = ["LocalHost", "local_host"]
 
@@ -24,17 +24,17 @@ __all__ = ["LocalHost", "local_host"]
 @asynccontextmanager
 async def local_host(settings: Settings, *, works: bool) -> AsyncGenerator[Host]:
     """An engine over the ledger; with ``works`` it has the agents, is started, and drives runs."""
-    if not works and not settings.storage_path.exists():
+    if not works and not is_there(settings):
         raise CommandError(f"No server is running here, and there is no ledger at {settings.storage_path}.")
     agents = load_agents(settings.sources()) if works else ()
-    ledger = SqliteLedger(settings.made_storage())
+    ledger = made_ledger(settings)
     await ledger.open()
     try:
         engine = Engine(ledger, agents, settings.engine.to_engine(), peers=remote_peers(settings))
         if works:
             await engine.start()
         try:
-            yield LocalHost(engine, str(settings.storage_path))
+            yield LocalHost(engine, settings.storage_shown)
         except BaseException:
             await engine.stop(grace=0)  # a person who interrupts does not wait; the run is handed back
             raise

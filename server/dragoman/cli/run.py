@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman.cli.ask import ask, can_ask, shown
@@ -31,7 +30,7 @@ def run(
     given: str,
     *,
     config: str | None,
-    storage: Path | None,
+    storage: str | None,
     url: str | None,
     key: str | None,
     thread: str | None,

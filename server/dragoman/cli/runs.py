@@ -6,7 +6,6 @@ import asyncio
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from dragoman.cli.find import find_host
 from dragoman.cli.host import phase_of
@@ -23,7 +22,7 @@ def runs(
     limit: int,
     *,
     config: str | None,
-    storage: Path | None,
+    storage: str | None,
     url: str | None,
     key: str | None,
     as_json: bool,

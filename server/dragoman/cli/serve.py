@@ -11,7 +11,6 @@ import asyncio
 import errno
 import socket
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dragoman.agents.loader import load
@@ -19,6 +18,7 @@ from dragoman.app import build_app
 from dragoman.cli.errors import CommandError
 from dragoman.cli.http_protocol import Limits
 from dragoman.cli.http_server import Server, loop_factory
+from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Flags, Settings, find
 from dragoman.settings.faces import mcp_catalog
 from dragoman.telemetry import configure_logging
@@ -37,7 +37,7 @@ def serve(
     *,
     host: str | None = None,
     port: int | None = None,
-    storage: Path | None = None,
+    storage: str | None = None,
     auth: str | None = None,
     public_url: str | None = None,
     log_level: str | None = None,
@@ -74,7 +74,8 @@ async def _serve(app: Starlette, settings: Settings, listener: socket.socket, ag
         print("\n".join(_banner(settings, agents)), flush=True)
 
     async with app.router.lifespan_context(app):
-        app.state.ledger.set_url(settings.server.local_url)
+        if isinstance(app.state.ledger, SqliteLedger):
+            app.state.ledger.set_url(settings.server.local_url)
         server = settings.server
         limits = Limits(server.head_limit, server.request_timeout, server.connection_limit)
         await Server(app, app.state.engine, ready, BACKLOG, limits, server.body_limit).serve(sockets=[listener])
@@ -113,7 +114,7 @@ def _banner(settings: Settings, agents: Sequence[str]) -> Iterator[str]:
         yield f"  A2A over gRPC   {settings.a2a.grpc_url or f'{settings.server.host}:{settings.a2a.grpc_port}'}"
     yield f"  A2A card        {url}/.well-known/agent-card.json"
     yield f"  Agent Protocol  {url}"
-    yield f"  Ledger          {settings.storage_path}"
+    yield f"  Ledger          {settings.storage_shown}"
     if settings.auth.mode == "keys":
         yield "Callers need an API key: dragoman keys create NAME"
     yield f"Connect a client: dragoman connect claude-code --url {url}"

@@ -22,9 +22,11 @@ from dragoman.cli.errors import CommandError
 from dragoman.engine import Engine
 from dragoman.mcp.stdio import serve_stdio
 from dragoman.memory.errors import LedgerLocked
+from dragoman.memory.ledger import Ledger
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings, find, user_folder
 from dragoman.settings.faces import mcp_catalog, mcp_folders, mcp_settings, remote_peers
+from dragoman.settings.storage import made_ledger
 from dragoman.telemetry import configure_logging
 
 __all__ = ["stdio"]
@@ -33,7 +35,7 @@ PLACES = 16
 _log = logging.getLogger("dragoman.stdio")
 
 
-def stdio(target: str | None, *, storage: Path | None, log_level: str | None) -> None:
+def stdio(target: str | None, *, storage: str | None, log_level: str | None) -> None:
     """Serve until standard input ends. Raises ``ConfigurationError``, ``LedgerLocked``, ``CommandError``."""
     settings = find(target, {"storage": {"path": storage}, "log": {"level": log_level}})
     configure_logging(settings.log.level)
@@ -64,8 +66,12 @@ def _current() -> asyncio.Task[object]:
     return task
 
 
-async def _open(settings: Settings) -> tuple[Settings, SqliteLedger]:
+async def _open(settings: Settings) -> tuple[Settings, Ledger]:
     """The first ledger that is free, open, and the settings that name it."""
+    if settings.storage_url is not None:
+        shared = made_ledger(settings)
+        await shared.open()
+        return settings, shared
     locked: LedgerLocked | None = None
     for path in _places(settings):
         here = settings.stored_at(path)

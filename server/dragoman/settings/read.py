@@ -18,6 +18,7 @@ from typing import Any, Self, cast
 from pydantic import BaseModel, ValidationError
 
 from dragoman.agents.errors import ConfigurationError
+from dragoman.memory.postgres import is_postgres
 from dragoman.settings.tables import AgentTable, PeerTable, Settings, shown
 
 __all__ = ["FILE_NAME", "Flags", "find", "load", "user_folder"]
@@ -67,7 +68,10 @@ def load(file: Path | None = None, flags: Flags | None = None, env: Mapping[str,
         _Layer("flag", {t: {k: v for k, v in keys.items() if v is not None} for t, keys in (flags or {}).items()}),
     ]
     for layer in layers[1:]:  # a path that was typed starts where it was typed
-        if isinstance(path := layer.tables.get("storage", {}).get("path"), str | Path):
+        path = layer.tables.get("storage", {}).get("path")
+        if isinstance(path, str) and is_postgres(path):
+            layer.tables["storage"]["url"] = layer.tables["storage"].pop("path")
+        elif isinstance(path, str | Path):
             layer.tables["storage"]["path"] = Path.cwd() / Path(path).expanduser()
     merged: dict[str, Any] = {}
     for layer in layers:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, field_validator
 
 from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.loader import AgentSource
@@ -16,6 +16,7 @@ from dragoman.auth.egress import DEFAULT_PORTS, Egress, parse_allowed
 from dragoman.engine.cron_settings import CronSettings
 from dragoman.engine.outgoing import OutboxSettings
 from dragoman.engine.request import EngineSettings
+from dragoman.memory.postgres import is_postgres
 
 __all__ = [
     "A2aTable",
@@ -107,9 +108,18 @@ class ServerTable(_Table):
 
 
 class StorageTable(_Table):
-    """``[storage]``: the ledger's file. A relative path starts at the folder of the settings file."""
+    """``[storage]``: the ledger, a file or a Postgres database. A relative path starts at the folder of the settings
+    file; with a ``url`` it is where what belongs to this machine alone is kept."""
 
     path: Path = Path(DEFAULT_STORAGE)
+    url: SecretStr | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _is_postgres(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not is_postgres(url.get_secret_value()):
+            raise ValueError("not the URL of a Postgres database: postgresql://user:password@host:5432/name")
+        return url
 
 
 class EngineTable(_Table):
@@ -329,6 +339,20 @@ class Settings(_Table):
     def storage_path(self) -> Path:
         """The ledger's file, absolute."""
         return (self.base / self.storage.path.expanduser()).absolute()
+
+    @property
+    def storage_url(self) -> str | None:
+        """The ledger's database, None where it is a file."""
+        return None if self.storage.url is None else self.storage.url.get_secret_value()
+
+    @property
+    def storage_shown(self) -> str:
+        """Where the ledger is, without a password."""
+        if self.storage_url is None:
+            return str(self.storage_path)
+        parts = urlsplit(self.storage_url)
+        host = parts.netloc.rpartition("@")[2]
+        return f"postgresql://{host}{parts.path}"
 
     @property
     def storage_chosen(self) -> bool:

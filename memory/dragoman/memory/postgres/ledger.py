@@ -8,7 +8,7 @@ engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -115,7 +115,7 @@ class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVer
         """See ``ReplicaLedger.polls``."""
         return self._polls
 
-    async def news(self) -> AsyncIterator[News]:
+    async def news(self) -> AsyncGenerator[News]:
         """See ``ReplicaLedger.news``."""
         if self._bell is None:
             raise LedgerBusy("The ledger is closed.")

@@ -121,16 +121,19 @@ class Runner:
         connection = await self._connection()
         tx = PostgresTx(connection, self._pace)
         result: list[T] = []
+        lost = ""
         try:
             await spawn(_written, tx, verb, args, expect, relaxed, result)
         except Lost as error:
-            if not (tx.committing and await self._was_committed(tx)):
-                raise _Again(str(error)) from None
+            lost = str(error)
         except BaseException as error:
             await _undo(connection)
             raise _as_told(error) from None
         finally:
             await self._pool.putconn(connection)
+        # Asked without the lost connection: if all had their own in hand, there would be none to ask with.
+        if lost and not (tx.committing and await self._was_committed(tx)):
+            raise _Again(lost)
         self._told(tx)
         return result[0]
 
@@ -138,11 +141,18 @@ class Runner:
         """Whether a transaction whose COMMIT was not answered is on disk."""
         row = tx.xid.fetchone() if tx.xid is not None and tx.xid.answered else None
         while row is not None:
-            [(status,)] = await self._persist(self._read, _transaction_status, (row[0],))
+            try:
+                [(status,)] = await self._persist(self._read, _transaction_status, (row[0],))
+            except InputInvalid:  # an id that is yet to be given out: the server crashed before it kept anything of it
+                return False
             if status != "in progress":
-                return bool(status == "committed")
+                # A server that crashed may have given the id to another one since.
+                return bool(status == "committed") and await self._is_proven(tx)
             await asyncio.sleep(_PAUSE)
         return False
+
+    async def _is_proven(self, tx: PostgresTx) -> bool:
+        return tx.proof is None or len(await self._persist(self._read, _proof, (tx.proof,))) > 0
 
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = await self._connection()
@@ -173,6 +183,10 @@ def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
     value = verb(asking, *args)
     asking.finish()
     return value
+
+
+def _proof(asking: Asking, event: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    return asking.send(OWN["event_is_there"], event).fetchall()
 
 
 def _notify(asking: Asking, channel: str, payload: str) -> None:

@@ -189,6 +189,7 @@ class Asking:
 class PostgresTx(Asking):
     """What writing verbs work on. ``heads`` and ``running`` hold what this transaction has read under its locks.
 
+    ``proof`` is the last event that it writes (tenant, thread, number, run, time): it is there if the rest is.
     ``touched`` are the threads that it has written to, ``due`` whether a run may have become due by it and
     ``cancelled`` whether a running one was asked to cancel, for who is to be told of it when it has committed.
     """
@@ -199,6 +200,7 @@ class PostgresTx(Asking):
         self.running: dict[Key, tuple[str, RunRow]] = {}
         self.heads: dict[Key, tuple[int, int, str]] = {}
         self.touched: set[Key] = set()
+        self.proof: tuple[Any, ...] | None = None
         self.due = False
         self.cancelled = False
         self.xid: Asked | None = None
@@ -252,6 +254,7 @@ class PostgresTx(Asking):
             return
         if asked.name == "insert_event":
             self._numbered.add((values[0], values[1]))
+            self.proof = (values[-7], values[-6], values[-5], values[-4], values[-2])
         waiting = self._later.get(asked.name)
         if waiting is None:
             self._later[asked.name] = asked, rows.width, [*values]

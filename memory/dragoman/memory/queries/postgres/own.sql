@@ -294,3 +294,7 @@ DELETE FROM store_words WHERE id = ?1;
 -- now, limit
 SELECT tenant, namespace, key FROM store_items
 WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2 FOR UPDATE SKIP LOCKED;
+
+-- :name event_is_there
+-- tenant, thread_id, seq, run_id, at
+SELECT 1 FROM events WHERE tenant = ?1 AND thread_id = ?2 AND seq = ?3 AND run_id = ?4 AND at = ?5;

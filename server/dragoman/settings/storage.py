@@ -1,0 +1,48 @@
+"""The ledger that the settings name, a file or a database, and the tables of it that commands edit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.sqlite import SqliteDeliveries, SqliteKeys, SqliteLedger
+from dragoman.settings.tables import Settings
+
+if TYPE_CHECKING:
+    from dragoman.memory.postgres.blocking import PostgresDeliveries, PostgresKeys
+    from dragoman.memory.postgres.ledger import PostgresLedger
+
+__all__ = ["delivery_table", "is_there", "key_table", "made_ledger"]
+
+
+def made_ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
+    """The ledger, not opened. Raises ``DragomanError`` where an extra is missing."""
+    url = settings.storage_url
+    return SqliteLedger(settings.made_storage()) if url is None else postgres_ledger(url)
+
+
+def is_there(settings: Settings) -> bool:
+    """Whether there may be something in it: a file that nobody made has nothing."""
+    return settings.storage_url is not None or settings.storage_path.exists()
+
+
+def key_table(settings: Settings) -> SqliteKeys | PostgresKeys:
+    """Its API keys."""
+    url = settings.storage_url
+    if url is None:
+        return SqliteKeys(settings.storage_path)
+    postgres_ledger(url)  # says which extra is missing
+    from dragoman.memory.postgres.blocking import PostgresKeys
+
+    return PostgresKeys(url)
+
+
+def delivery_table(settings: Settings) -> SqliteDeliveries | PostgresDeliveries:
+    """Its deliveries and dead letters."""
+    url = settings.storage_url
+    if url is None:
+        return SqliteDeliveries(settings.storage_path)
+    postgres_ledger(url)
+    from dragoman.memory.postgres.blocking import PostgresDeliveries
+
+    return PostgresDeliveries(url)

@@ -1,0 +1,167 @@
+"""What many processes on one Postgres, and a Postgres that goes away, do to a ledger: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from tests import postgres
+
+from dragoman.memory.errors import Conflict, DragomanError, LedgerBusy
+from dragoman.memory.ledger import Batch, Change, NewEvent, RunFilter
+from dragoman.memory.model import RunStatus
+from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.postgres.ledger import PostgresLedger
+
+from .helpers import TENANT, WORKER, assert_gapless, start, submission, submit
+from .postgres_ledgers import url_of
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return url_of(tmp_path)
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[str]:
+    """A database without any table."""
+    server = postgres.shared()
+    name = f"fresh_{tmp_path.name}".lower()
+    with psycopg.connect(server.url(), autocommit=True) as db:
+        db.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield server.url(name)
+        db.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture
+async def replicas(url: str) -> AsyncGenerator[list[PostgresLedger]]:
+    ledgers = [PostgresLedger(url, connections=4) for _ in range(3)]
+    for ledger in ledgers:
+        await ledger.open()
+    yield ledgers
+    for ledger in ledgers:
+        await ledger.close()
+
+
+async def test_ten_that_open_an_empty_database_at_once_migrate_it_once(fresh: str) -> None:
+    ledgers = [PostgresLedger(fresh, connections=1) for _ in range(10)]
+    applied = await asyncio.gather(*(ledger.migrate() for ledger in ledgers))
+    assert sum(1 for names in applied if names) == 1
+    for ledger in ledgers:
+        await ledger.open()
+        await ledger.ping()
+        await ledger.close()
+
+
+async def test_a_database_of_a_newer_version_is_refused(fresh: str) -> None:
+    await PostgresLedger(fresh).migrate()
+    with psycopg.connect(fresh, autocommit=True) as db:
+        db.execute("INSERT INTO migrations VALUES (999, 'future', 0)")
+    with pytest.raises(Conflict, match=r"newer Dragoman \(migration 999\)"):
+        await PostgresLedger(fresh).open()
+
+
+async def test_a_database_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:
+    ledger = postgres_ledger(
+        f"postgresql://ada:hunter2@127.0.0.1:1/none?connect_timeout=2&application_name={tmp_path.name}"
+    )
+    with pytest.raises(LedgerBusy) as told:
+        await ledger.open()
+    assert "hunter2" not in told.value.message
+
+
+async def test_of_many_who_submit_one_key_at_once_one_opens_the_run(replicas: list[PostgresLedger]) -> None:
+    wanted = [submission(idempotency_key="k") for _ in range(12)]
+    made = await asyncio.gather(*(replicas[n % 3].submit(one) for n, one in enumerate(wanted)))
+    assert [one.created for one in made].count(True) == 1
+    assert len({one.run.id for one in made}) == 1
+
+
+async def test_of_many_who_begin_a_thread_at_once_one_runs_and_the_others_queue(replicas: list[PostgresLedger]) -> None:
+    wanted = [submission(thread_id="t") for _ in range(12)]
+    made = await asyncio.gather(*(replicas[n % 3].submit(one, WORKER) for n, one in enumerate(wanted)))
+    assert [one.lease is not None for one in made].count(True) == 1
+    events = await replicas[0].events(TENANT, "t")
+    assert_gapless(events)
+    assert len(events) == 13
+
+
+async def test_claims_of_many_replicas_share_no_run_and_no_thread(replicas: list[PostgresLedger]) -> None:
+    for n in range(30):
+        await submit(replicas[0], thread_id=f"t{n % 10}")
+    left = 30
+    while left:
+        claimed = await asyncio.gather(*(ledger.claim(f"w{n}", 4) for n, ledger in enumerate(replicas)))
+        leases = [lease for taken in claimed for lease, _, _ in taken]
+        assert len({lease.thread_id for lease in leases}) == len(leases)
+        batch = Batch(change=Change(RunStatus.SUCCEEDED))
+        await asyncio.gather(*(replicas[n % 3].commit(lease, batch) for n, lease in enumerate(leases)))
+        left -= len(leases)
+    assert not (await replicas[0].runs(TENANT, RunFilter(statuses=frozenset({RunStatus.QUEUED})))).items
+    for n in range(10):
+        events = await replicas[0].events(TENANT, f"t{n}")
+        assert_gapless(events)
+        started = [event.run_id for event in events if event.type == "run.started"]
+        assert started == [event.run_id for event in events if event.type == "run.queued"]
+
+
+async def test_what_two_replicas_write_to_a_thread_is_numbered_without_a_gap(replicas: list[PostgresLedger]) -> None:
+    run, lease = await start(replicas[0], thread_id="t")
+    writes = [replicas[0].commit(lease, Batch(events=[NewEvent("note")])) for _ in range(20)]
+    others = [replicas[1].submit(submission(thread_id="t")) for _ in range(20)]
+    cancels = [replicas[2].cancel(TENANT, run.id) for _ in range(5)]
+    await asyncio.gather(*writes, *others, *cancels)
+    events = await replicas[1].events(TENANT, "t")
+    assert_gapless(events)
+    assert len(events) == 2 + 20 + 20
+
+
+async def test_writes_ride_out_a_server_that_crashes_and_comes_back() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pg-")) / "s"
+    folder.mkdir()
+    server = postgres.Server(folder, ("max_connections=30", "shared_buffers=32MB"))
+    server.create()
+    server.start()
+    ledger = PostgresLedger(server.url(), connections=8)
+    try:
+        await ledger.open()
+        told: list[str] = []
+        over, more = asyncio.Event(), asyncio.Event()
+
+        async def submit_on() -> None:
+            while not over.is_set():
+                told.append((await ledger.submit(submission())).run.id)
+                more.set()
+
+        work = [asyncio.create_task(submit_on()) for _ in range(8)]
+        for _ in range(2):
+            before = len(told)
+            await asyncio.to_thread(server.stop, signal.SIGQUIT)
+            await asyncio.to_thread(server.start)
+            async with asyncio.timeout(30):
+                while len(told) < before + 50:
+                    more.clear()
+                    await more.wait()
+        over.set()
+        await asyncio.gather(*work)
+        with psycopg.connect(server.url()) as db:
+            kept = [run_id for (run_id,) in db.execute("SELECT id FROM runs").fetchall()]
+        assert set(told) == set(kept), "acknowledged and kept are not the same"
+        assert len(told) == len(set(told))
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        hasty = PostgresLedger(server.url(), patience=0.2)
+        with pytest.raises(DragomanError):
+            await hasty.open()
+        await asyncio.to_thread(server.start)
+    finally:
+        await ledger.close()
+        server.stop()
+        shutil.rmtree(folder.parent)
