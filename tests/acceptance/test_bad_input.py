@@ -153,7 +153,7 @@ UNREADABLE = {
 def test_what_is_no_json_or_too_deep_is_a_parse_error_that_tells_where(desk: Desk, ask: Ask, body: bytes) -> None:
     status, code = {
         "agent_protocol": (422, "malformed_body"),
-        "langgraph": (400, None),
+        "langgraph": (422, None),
         "a2a": (200, (-32700, "INVALID_JSON")),
         "mcp": (400, -32700),
     }[ask.face]

@@ -265,7 +265,7 @@ async def test_a_run_is_cancelled_and_then_deleted(client: httpx.AsyncClient, ga
     run = (await client.post("/runs", json={"agent_id": "slow", "input": {"gate": name}})).json()
     await reached.wait()
     path = f"/runs/{run['run_id']}"
-    assert (await client.delete(path)).status_code == 409
+    assert (await client.delete(path)).status_code == 422
     assert (await client.post(f"{path}/cancel")).status_code == 204
     assert (await client.get(path)).json()["status"] == "interrupted"
     assert (await client.post(f"{path}/cancel", params={"wait": "true"})).status_code == 204
@@ -348,7 +348,7 @@ async def test_new_values_and_messages_make_a_new_state(client: httpx.AsyncClien
     assert (branched.json()["values"], branched.json()["messages"]) == ({"a": 1, "b": 1, "d": 1}, [said])
     unknown = {"checkpoint_id": thread}
     assert (await client.patch(path, json={"checkpoint": unknown, "values": {"c": 1}})).status_code == 404
-    assert (await client.patch(path, json={"messages": [said]})).status_code == 409
+    assert (await client.patch(path, json={"messages": [said]})).status_code == 422
     minimal = await client.patch(path, json={"metadata": {"x": 1}}, headers={"Prefer": "return=minimal"})
     assert (minimal.status_code, minimal.content) == (204, b"")
 
