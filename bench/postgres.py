@@ -2,8 +2,9 @@
 
     python bench/postgres.py postgresql:///postgres?host=/run/postgres
 
-The floor is one transaction of one INSERT, by psycopg; a row of the table is the time of one commit, at 1 and at 16 at
-once. Not a test: figures of a machine under load mean little.
+The floor is one transaction of one INSERT, by psycopg; beside it the floor of a step's own rows (a step, an event, the
+thread's number) in one pipelined transaction. A row of the table is the time of one commit, at 1 and at 16 at once.
+Not a test: figures of a machine under load mean little.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from dragoman.memory.postgres.ledger import PostgresLedger
 Work = Callable[[int], Awaitable[object]]
 _TABLE = """CREATE TABLE IF NOT EXISTS bench_floor
     (tenant text, id text, seq bigint, data bytea, PRIMARY KEY (tenant, id, seq))"""
+_UPDATE = "UPDATE bench_floor SET seq = seq + 1 WHERE tenant = 'acme' AND id = 'none' AND seq = %s"
 _INSERT = "INSERT INTO bench_floor VALUES ('acme', %s, %s, %s)"
 
 
@@ -40,13 +42,21 @@ async def timed(work: Work, number: int, at_once: int) -> tuple[float, float]:
     return (time.perf_counter() - wall) / number * 1e3, (time.process_time() - cpu) / number * 1e3
 
 
-async def floor(url: str, number: int, at_once: int) -> tuple[float, float]:
+async def floor(url: str, number: int, at_once: int, *, rows_of_a_step: bool = False) -> tuple[float, float]:
     connections = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(at_once)]
     await connections[0].execute(_TABLE)
     free = list(connections)
 
     async def insert(n: int) -> None:
         connection = free.pop()
+        if rows_of_a_step:
+            id_ = uuid7()
+            async with connection.pipeline(), connection.transaction():
+                for thread in (f"{id_}-step", f"{id_}-event"):
+                    await connection.execute(_INSERT, (thread, n, b"x" * 100), prepare=True)
+                await connection.execute(_UPDATE, (n,), prepare=True)
+            free.append(connection)
+            return
         await connection.execute(_INSERT, (uuid7(), n, b"x" * 100), prepare=True)
         free.append(connection)
 
@@ -64,6 +74,8 @@ async def measure(url: str) -> None:
         number = 400 * (1 if at_once == 1 else 4)
         base, cpu = await floor(url, number, at_once)
         print(f"{f'floor: one INSERT, c={at_once}':32}{base:8.3f}{1:9.2f}{cpu * 1e3:8.0f}")
+        wall, cpu = await floor(url, number, at_once, rows_of_a_step=True)
+        print(f"{f'floor: rows of a step, c={at_once}':32}{wall:8.3f}{wall / base:9.2f}{cpu * 1e3:8.0f}")
         leases: list[Lease] = []
 
         async def born(_: int, leases: list[Lease] = leases) -> None:

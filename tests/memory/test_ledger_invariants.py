@@ -451,7 +451,7 @@ def try_histories(kind: str, examples: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 200), ("postgres", 15)])
+@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 200), ("postgres", 30)])
 def test_the_rules_of_the_ledger_hold_in_every_history(kind: str, examples: int) -> None:
     try_histories(kind, int(os.environ.get("LEDGER_EXAMPLES", examples)))
 
