@@ -80,6 +80,8 @@ def _kept(tx: Tx, lease: Lease, row: RunRow) -> Run:
 
 def _progress(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, now: int) -> bool:
     """Take into the row what its columns tell; whether there was anything."""
+    if not (row.crashes or batch.emitted or batch.artifacts or batch.interrupts) and batch.input is None:
+        return False  # most steps
     known = (row.emitted, row.artifacts, row.interrupts, row.crashes)
     row.emitted += batch.emitted
     if batch.input is not None:
