@@ -6,7 +6,7 @@ CHAOS_KILLS ?= 100
 PYTEST_ARGS ?=
 CONFORMANCE_ARGS ?=
 
-.PHONY: help demo serve test interop conformance-mcp conformance-a2a browser lint bench chaos lock clean
+.PHONY: help demo serve test slow interop conformance-mcp conformance-a2a browser lint bench chaos lock clean
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -19,7 +19,10 @@ serve: $(STAMP) ## Serve the refund desk of examples/
 	$(BIN)/dragoman serve examples/refund_desk/dragoman.toml
 
 test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
-	$(BIN)/pytest -n 2 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 $(PYTEST_ARGS)
+
+slow: $(STAMP) ## The long forms: thousands of histories, hundreds of cut streams, large artifacts (an hour)
+	$(BIN)/pytest -n 2 -m slow --timeout=7200 $(PYTEST_ARGS)
 
 interop: $(STAMP) ## Clients as they come, against a server (needs pip, npm and their registries once)
 	$(BIN)/python -m tests.interop.environments
