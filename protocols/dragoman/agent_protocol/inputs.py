@@ -40,9 +40,10 @@ def given(agent: Agent, input: Json, messages: Sequence[Json] = ()) -> Given:
         return _with(UNSET, said or _said(input, "input"))
     if not is_object(input) or "messages" not in input:
         return _with(input, said)
-    said = said or _said(input["messages"], "input.messages")
     if "messages" in (agent.input_schema.get("properties") or {}):
-        return _with(input, said)
+        # Such an agent judges itself what it is given: no message at all may well be what it takes.
+        return _with(input, said or (_said(input["messages"], "input.messages") if input["messages"] else None))
+    said = said or _said(input["messages"], "input.messages")
     rest = {k: v for k, v in input.items() if k != "messages"}
     return _with(rest or UNSET, said)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.agent_protocol.inputs import given
+from dragoman.agent_protocol.inputs import Given, given
 from dragoman.agent_protocol.messages import heard, last_said, told
 from dragoman.agent_protocol.surface import Surface
 from dragoman.agents import Context, agent
@@ -116,6 +116,13 @@ def test_an_agent_that_takes_messages_gets_them_all() -> None:
     read = given(chat, whole)
     assert read.input == whole
     assert read.text == "a"
+
+
+def test_an_agent_that_takes_messages_may_be_given_none() -> None:
+    assert given(chat, {"messages": []}) == Given({"messages": []})
+    assert given(chat, {"messages": []}, ["a"]).text == "a"
+    with pytest.raises(InputInvalid, match="message of the user"):
+        given(chat, {"messages": [["system", "s"]]})
 
 
 @pytest.mark.parametrize(
