@@ -12,6 +12,7 @@ from typing import Any, Final
 from dragoman.agent_protocol import project_sdk
 from dragoman.agent_protocol.endpoint import Answer, Call, Header, empty, json_reply
 from dragoman.agent_protocol.face import Face
+from dragoman.agent_protocol.threads import forget
 from dragoman.agent_protocol.wire_assistants import (
     AssistantCreate,
     AssistantDeletion,
@@ -100,9 +101,7 @@ async def _delete_threads(face: Face, call: Call, assistant_id: str) -> None:
     where = ThreadFilter(metadata={"assistant_id": assistant_id})
     while threads := await face.engine.threads(call.principal, where, _PAGE):
         for thread in threads:
-            for view in await face.active(call, thread.id):
-                await face.engine.cancel(call.principal, view.run.id, "its thread is deleted")
-            await face.engine.delete_thread(call.principal, thread.id)
+            await forget(face, call, thread.id)
 
 
 async def search(face: Face, call: Call) -> Answer:

@@ -33,7 +33,20 @@ from dragoman.memory.errors import Conflict, InputInvalid, ThreadNotFound
 from dragoman.memory.model import Json, Thread, ThreadStatus
 from dragoman.memory.threads import Revision, ThreadFilter, ThreadOrder
 
-__all__ = ["before_number", "copy", "count", "create", "delete", "get", "history", "patch", "prune", "revise", "search"]
+__all__ = [
+    "before_number",
+    "copy",
+    "count",
+    "create",
+    "delete",
+    "forget",
+    "get",
+    "history",
+    "patch",
+    "prune",
+    "revise",
+    "search",
+]
 
 
 async def create(face: Face, call: Call) -> Answer:
@@ -133,9 +146,20 @@ async def _base(face: Face, call: Call, thread: Thread, name: str | None) -> tup
 
 
 async def delete(face: Face, call: Call) -> Answer:
-    """DELETE /threads/{thread_id}"""
-    await face.engine.delete_thread(call.principal, await face.thread_id(call))
+    """DELETE /threads/{thread_id}; to the SDK with what runs or waits on it, as langgraph-api does."""
+    thread_id = await face.thread_id(call)
+    if call.surface is Surface.LANGGRAPH:
+        await forget(face, call, thread_id)
+    else:
+        await face.engine.delete_thread(call.principal, thread_id)
     return empty()
+
+
+async def forget(face: Face, call: Call, thread_id: str) -> None:
+    """Delete a thread, whose active runs are cancelled first."""
+    for view in await face.active(call, thread_id):
+        await face.engine.cancel(call.principal, view.run.id, "its thread is deleted")
+    await face.engine.delete_thread(call.principal, thread_id)
 
 
 async def copy(face: Face, call: Call) -> Answer:

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import json
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import httpx
 import pytest
 from langgraph_sdk import get_client
 from langgraph_sdk.errors import ConflictError, NotFoundError, UnprocessableEntityError
+
+from .conftest import Gate
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +96,23 @@ async def test_a_thread_is_changed_and_deleted(sdk: Sdk) -> None:
     await sdk.threads.delete(thread)
     with pytest.raises(NotFoundError):
         await sdk.threads.get(thread)
+
+
+async def test_a_thread_is_deleted_with_what_runs_and_what_waits_on_it(sdk: Sdk, gate: Callable[[], Gate]) -> None:
+    name, reached, _ = gate()
+    thread = (await sdk.threads.create())["thread_id"]
+    working = await sdk.runs.create(thread, "slow", input={"gate": name})
+    await reached.wait()
+    queued = await sdk.runs.create(thread, "echo", input={"text": "x"})
+    other = (await sdk.threads.create())["thread_id"]
+    await sdk.runs.wait(other, "refund", input={"order_id": "A-1", "amount": 200})
+    for deleted in (thread, other):
+        await sdk.threads.delete(deleted)
+        with pytest.raises(NotFoundError):
+            await sdk.threads.get(deleted)
+    for run in (working, queued):
+        with pytest.raises(NotFoundError):
+            await sdk.runs.get(thread, run["run_id"])
 
 
 async def test_a_thread_with_a_ttl_goes(sdk: Sdk) -> None:
