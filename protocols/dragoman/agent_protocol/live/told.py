@@ -50,7 +50,7 @@ class RunTold:
             "run.waiting": self._waiting,
             "run.succeeded": self._succeeded,
             "run.failed": self._failed,
-            "run.cancelled": lambda _: [*self._messages(self._spoken.stopped()), self._life("interrupted")],
+            "run.cancelled": self._cancelled,
             "values": self._changed,
             "text": self._text,
             "step.started": self._step_started,
@@ -104,6 +104,10 @@ class RunTold:
             self._task_done(self._run.id, self._run.agent, {}, message, []),
             self._life("failed", message),
         ]
+
+    def _cancelled(self, _: Mapping[str, Any]) -> list[Told]:
+        # The protocol has no word for it. "interrupted" would leave clients waiting for a run that goes on.
+        return [*self._messages(self._spoken.stopped()), self._life("failed", "cancelled")]
 
     def _life(self, status: str, error: str = "") -> Told:
         data: dict[str, Json] = {"event": status, "graph_name": self._run.agent}

@@ -19,7 +19,7 @@ _STATUS: Final[Mapping[RunStatus, str]] = {
     RunStatus.WAITING: "interrupted",
     RunStatus.SUCCEEDED: "completed",
     RunStatus.FAILED: "failed",
-    RunStatus.CANCELLED: "interrupted",
+    RunStatus.CANCELLED: "failed",
 }
 
 

@@ -211,6 +211,19 @@ async def test_a_failure_ends_the_message_and_the_run(http: httpx.AsyncClient) -
 
 
 # -- replay -----------------------------------------------------------------------------------------------------------
+async def test_a_cancelled_run_is_told_as_one_that_is_over(http: httpx.AsyncClient) -> None:
+    thread, found = await run(http, "asker", "x")
+    answer = await http.post("/runs/search", json={"thread_id": thread})
+    assert (await http.post(f"/runs/{answer.json()[0]['run_id']}/cancel")).status_code == 204
+    async with listening(http, thread, ["lifecycle"], since=found[-1]["seq"]) as events:
+        told = await until(events, root_is("completed", "failed"))
+    assert data_of(told, "lifecycle")[-1] | {"graph_name": ""} == {
+        "event": "failed",
+        "error": "cancelled",
+        "graph_name": "",
+    }
+
+
 async def test_since_goes_on_after_any_event_with_the_same_events(http: httpx.AsyncClient) -> None:
     thread, found = await run(http, "caller")
     for n, event in enumerate(found[:-1]):
