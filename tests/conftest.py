@@ -1,5 +1,6 @@
 """What every test shares: async tests (`@pytest.mark.anyio`) run on asyncio alone, as the server does."""
 
+import signal
 from collections.abc import Generator
 
 import pytest
@@ -13,7 +14,11 @@ def anyio_backend() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Where the tests' Postgres would be; nothing is started. The workers of pytest-xdist are told by their starter."""
+    """Where the tests' Postgres would be; nothing is started. The workers of pytest-xdist are told by their starter.
+
+    A shell has the programs that it starts in the background ignore SIGINT, and so would the servers that tests start.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
         postgres.begin_session()
 
