@@ -23,6 +23,7 @@ if __name__ == "__main__":
     settings = load(flags={"server": {"port": int(port)}, "storage": {"path": Path(file)}})
     app = build_app(settings, [echo, steps, stream, park])
     gc.freeze()  # as the server does
+    gc.set_threshold(10_000, 20, 20)
     uvicorn.run(
         app,
         port=int(port),
