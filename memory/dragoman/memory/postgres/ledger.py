@@ -1,8 +1,8 @@
 """``PostgresLedger``: the ledger on a Postgres database, which many replicas share.
 
-Pooled connections, opened and migrated here; the verbs are in the modules beside this one. Leases are on the database's
-clock and outlive the process that held them: another replica takes a dead one's runs when they have run out. Above: the
-engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
+Pooled connections, opened and migrated here; the verbs of runs are beside this module, the others are shared with the
+embedded ledger. Leases are on the database's clock and outlive the process that held them: another replica takes a dead
+one's runs when they have run out. Above: the engine, which sees ``dragoman.memory.ledger.Ledger`` alone.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from dragoman.memory.errors import LedgerBusy
-from dragoman.memory.postgres.assistant_verbs import AssistantVerbs
 from dragoman.memory.postgres.bell import Bell
-from dragoman.memory.postgres.cron_verbs import CronVerbs
 from dragoman.memory.postgres.dialect import Statement
-from dragoman.memory.postgres.kept_verbs import KeptVerbs
 from dragoman.memory.postgres.migrations import migrate
-from dragoman.memory.postgres.outbox_verbs import OutboxVerbs
 from dragoman.memory.postgres.run_verbs import RunVerbs
 from dragoman.memory.postgres.runner import Runner
-from dragoman.memory.postgres.store_verbs import StoreVerbs
-from dragoman.memory.postgres.thread_verbs import ThreadVerbs
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
+from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
+from dragoman.memory.sqlite.cron_verbs import CronVerbs
+from dragoman.memory.sqlite.kept_verbs import KeptVerbs
+from dragoman.memory.sqlite.outbox import OutboxVerbs
+from dragoman.memory.sqlite.store_verbs import StoreVerbs
+from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
 
 __all__ = ["PostgresLedger"]
 

@@ -58,17 +58,21 @@ class Runner:
         self._pace = Pace()
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    async def write(self, verb: Callable[..., T], *args: Any, expect: Expect | None = None) -> T:
+    async def write(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:
         """Run a verb in a transaction that is on disk when this returns. Raises what it raises; ``LedgerBusy``."""
         return await self._apart(self._persist(self._write, verb, args, expect, False))
 
-    async def relaxed(self, verb: Callable[..., T], *args: Any, expect: Expect | None = None) -> T:
+    async def relaxed(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:
         """The same, but a crash of the database's server may take it."""
         return await self._apart(self._persist(self._write, verb, args, expect, True))
 
-    async def read(self, verb: Callable[..., T], *args: Any) -> T:
+    async def read(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
         """Run a verb that reads."""
         return await self._apart(self._persist(self._read, verb, args))
+
+    async def look(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
+        """As ``read``: all reads are exchanges here."""
+        return await self.read(verb, *args)
 
     async def notify(self, channel: str, payload: str) -> None:
         """Tell who listens."""

@@ -1,4 +1,4 @@
-"""The verbs of assistants, as a part of ``SqliteLedger``. What each does is in ``assistants``."""
+"""The verbs of assistants, as a part of a ledger. What each does is in ``assistants``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dragoman.memory.assistants import Assistant, AssistantFilter, AssistantOrder, AssistantPatch, NewAssistant
 from dragoman.memory.model import Json
 from dragoman.memory.sqlite import assistants
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.sqlite.through import Through
 
 __all__ = ["AssistantVerbs"]
 
@@ -19,29 +18,25 @@ class AssistantVerbs(ABC):
 
     @property
     @abstractmethod
-    def _writer(self) -> Writer: ...
-
-    @property
-    @abstractmethod
-    def _reader(self) -> Reader: ...
+    def _runner(self) -> Through: ...
 
     async def create_assistant(self, new: NewAssistant, *, exist_ok: bool = False) -> Assistant:
         """See ``AssistantLedger.create_assistant``."""
-        return await self._writer.run(assistants.create_assistant, new, exist_ok)
+        return await self._runner.write(assistants.create_assistant, new, exist_ok)
 
     async def assistant(self, tenant: str, assistant_id: str) -> Assistant:
         """See ``AssistantLedger.assistant``."""
-        return self._reader.here(assistants.read_assistant, tenant, assistant_id)
+        return await self._runner.look(assistants.read_assistant, tenant, assistant_id)
 
     async def update_assistant(
         self, tenant: str, assistant_id: str, patch: AssistantPatch, base: NewAssistant | None = None
     ) -> Assistant:
         """See ``AssistantLedger.update_assistant``."""
-        return await self._writer.run(assistants.update_assistant, tenant, assistant_id, patch, base)
+        return await self._runner.write(assistants.update_assistant, tenant, assistant_id, patch, base)
 
     async def delete_assistant(self, tenant: str, assistant_id: str) -> None:
         """See ``AssistantLedger.delete_assistant``."""
-        await self._writer.run(assistants.delete_assistant, tenant, assistant_id)
+        await self._runner.write(assistants.delete_assistant, tenant, assistant_id)
 
     async def assistants(
         self,
@@ -55,15 +50,15 @@ class AssistantVerbs(ABC):
     ) -> Sequence[Assistant]:
         """See ``AssistantLedger.assistants``."""
         chosen = where or AssistantFilter()
-        return await self._reader.apart(assistants.read_assistants, tenant, chosen, order, descending, limit, offset)
+        return await self._runner.read(assistants.read_assistants, tenant, chosen, order, descending, limit, offset)
 
     async def count_assistants(self, tenant: str, where: AssistantFilter | None = None) -> int:
         """See ``AssistantLedger.count_assistants``."""
-        return await self._reader.apart(assistants.count_assistants, tenant, where or AssistantFilter())
+        return await self._runner.read(assistants.count_assistants, tenant, where or AssistantFilter())
 
     async def assistants_kept(self, tenant: str, ids: Sequence[str]) -> frozenset[str]:
         """See ``AssistantLedger.assistants_kept``."""
-        return await self._reader.apart(assistants.read_kept, tenant, ids)
+        return await self._runner.read(assistants.read_kept, tenant, ids)
 
     async def assistant_versions(
         self,
@@ -74,8 +69,8 @@ class AssistantVerbs(ABC):
         offset: int = 0,
     ) -> Sequence[Assistant]:
         """See ``AssistantLedger.assistant_versions``."""
-        return await self._reader.apart(assistants.read_versions, tenant, assistant_id, metadata, limit, offset)
+        return await self._runner.read(assistants.read_versions, tenant, assistant_id, metadata, limit, offset)
 
     async def set_latest_assistant(self, tenant: str, assistant_id: str, version: int) -> Assistant:
         """See ``AssistantLedger.set_latest_assistant``."""
-        return await self._writer.run(assistants.set_latest_assistant, tenant, assistant_id, version)
+        return await self._runner.write(assistants.set_latest_assistant, tenant, assistant_id, version)

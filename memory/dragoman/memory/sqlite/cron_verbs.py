@@ -1,4 +1,4 @@
-"""The verbs of crons, as a part of ``SqliteLedger``. What each does is in ``crons``."""
+"""The verbs of crons, as a part of a ledger. What each does is in ``crons``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dragoman.memory.crons import Cron, CronFilter, CronOrder
 from dragoman.memory.ledger import Submission, Submitted
 from dragoman.memory.sqlite import crons
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.sqlite.through import Through
 
 __all__ = ["CronVerbs"]
 
@@ -19,27 +18,23 @@ class CronVerbs(ABC):
 
     @property
     @abstractmethod
-    def _writer(self) -> Writer: ...
-
-    @property
-    @abstractmethod
-    def _reader(self) -> Reader: ...
+    def _runner(self) -> Through: ...
 
     async def add_cron(self, new: Cron, limit: int) -> Cron:
         """See ``CronLedger.add_cron``."""
-        return await self._writer.run(crons.add_cron, new, limit)
+        return await self._runner.write(crons.add_cron, new, limit)
 
     async def cron(self, tenant: str, cron_id: str) -> Cron:
         """See ``CronLedger.cron``."""
-        return self._reader.here(crons.read_cron, tenant, cron_id)
+        return await self._runner.look(crons.read_cron, tenant, cron_id)
 
     async def replace_cron(self, new: Cron) -> Cron:
         """See ``CronLedger.replace_cron``."""
-        return await self._writer.run(crons.replace_cron, new)
+        return await self._runner.write(crons.replace_cron, new)
 
     async def delete_cron(self, tenant: str, cron_id: str) -> None:
         """See ``CronLedger.delete_cron``."""
-        await self._writer.run(crons.delete_cron, tenant, cron_id)
+        await self._runner.write(crons.delete_cron, tenant, cron_id)
 
     async def crons(
         self,
@@ -53,19 +48,19 @@ class CronVerbs(ABC):
     ) -> Sequence[Cron]:
         """See ``CronLedger.crons``."""
         chosen = where or CronFilter()
-        return await self._reader.apart(crons.read_crons, tenant, chosen, order, descending, limit, offset)
+        return await self._runner.read(crons.read_crons, tenant, chosen, order, descending, limit, offset)
 
     async def count_crons(self, tenant: str, where: CronFilter | None = None) -> int:
         """See ``CronLedger.count_crons``."""
-        return await self._reader.apart(crons.count_crons, tenant, where or CronFilter())
+        return await self._runner.read(crons.count_crons, tenant, where or CronFilter())
 
     async def due_crons(self, kinds: Sequence[str], now: int, limit: int) -> Sequence[Cron]:
         """See ``CronLedger.due_crons``."""
-        return await self._reader.apart(crons.read_due, kinds, now, limit)
+        return await self._runner.read(crons.read_due, kinds, now, limit)
 
     async def next_cron(self, kinds: Sequence[str]) -> int | None:
         """See ``CronLedger.next_cron``."""
-        return self._reader.here(crons.read_next, kinds)
+        return await self._runner.look(crons.read_next, kinds)
 
     async def fire_cron(
         self,
@@ -76,8 +71,8 @@ class CronVerbs(ABC):
         lease_s: float = 30.0,
     ) -> Submitted | None:
         """See ``Ledger.fire_cron``."""
-        return await self._writer.run(crons.fire_cron, cron, next_at, submission, claim_for, lease_s)
+        return await self._runner.write(crons.fire_cron, cron, next_at, submission, claim_for, lease_s)
 
     async def postpone_cron(self, cron: Cron, wake_at: int) -> None:
         """See ``CronLedger.postpone_cron``."""
-        await self._writer.run(crons.postpone_cron, cron, wake_at)
+        await self._runner.write(crons.postpone_cron, cron, wake_at)

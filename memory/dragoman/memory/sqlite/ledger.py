@@ -14,39 +14,34 @@ from pathlib import Path
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import (
-    ApiKey,
-    Checkpoint,
     Event,
     Json,
     Page,
     Run,
     RunView,
     Step,
-    Thread,
 )
 from dragoman.memory.replicas import News
 from dragoman.memory.sqlite import (
     claim,
     commit,
-    facts,
     fork,
-    keys,
     listing,
     reading,
     record,
     signals,
     submit,
-    thread_lists,
-    threads,
 )
 from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.cron_verbs import CronVerbs
+from dragoman.memory.sqlite.kept_verbs import KeptVerbs
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.outbox import OutboxVerbs
 from dragoman.memory.sqlite.reader import Reader
 from dragoman.memory.sqlite.store_verbs import StoreVerbs
 from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
+from dragoman.memory.sqlite.through import WriterAndReader
 from dragoman.memory.sqlite.writer import Writer
 
 __all__ = ["SqliteLedger"]
@@ -55,7 +50,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
+class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
@@ -66,7 +61,7 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVer
         self._path = Path(path)
         self._fsync_deltas = fsync_deltas
         self._lock = LockFile(self._path)
-        self._opened: tuple[Writer, Reader] | None = None
+        self._opened: WriterAndReader | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -83,20 +78,20 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVer
             raise
         writer = Writer(db)
         writer.start()
-        self._opened = writer, reader
+        self._opened = WriterAndReader(writer, reader)
         await writer.run(claim.expire_leases)
 
     async def close(self) -> None:
         """See ``Ledger.close``."""
         if self._opened is None:
             return
-        (writer, reader), self._opened = self._opened, None
-        await asyncio.shield(asyncio.ensure_future(self._close(writer, reader)))
+        opened, self._opened = self._opened, None
+        await asyncio.shield(asyncio.ensure_future(self._close(opened)))
 
-    async def _close(self, writer: Writer, reader: Reader) -> None:
+    async def _close(self, opened: WriterAndReader) -> None:
         # The reader first: SQLite folds the WAL into the file when the last connection, the writer's, is closed.
-        await reader.close()
-        await writer.close()
+        await opened.reader.close()
+        await opened.writer.close()
         self._lock.release()
 
     @property
@@ -121,16 +116,18 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVer
         self._reader.here(reading.ping)
 
     @property
-    def _writer(self) -> Writer:
+    def _runner(self) -> WriterAndReader:
         if self._opened is None:
             raise LedgerBusy("The ledger is closed.")
-        return self._opened[0]
+        return self._opened
+
+    @property
+    def _writer(self) -> Writer:
+        return self._runner.writer
 
     @property
     def _reader(self) -> Reader:
-        if self._opened is None:
-            raise LedgerBusy("The ledger is closed.")
-        return self._opened[1]
+        return self._runner.reader
 
     # -- runs: the write path -----------------------------------------------------------------------------------------
 
@@ -231,76 +228,6 @@ class SqliteLedger(ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVer
     async def queue_depth(self) -> int:
         """See ``Ledger.queue_depth``."""
         return self._reader.here(reading.read_depth)
-
-    # -- threads ------------------------------------------------------------------------------------------------------
-
-    async def thread(self, tenant: str, thread_id: str) -> Thread:
-        """See ``Ledger.thread``."""
-        return self._reader.here(thread_lists.read_thread, tenant, thread_id)
-
-    async def update_thread(
-        self,
-        tenant: str,
-        thread_id: str,
-        *,
-        metadata: Mapping[str, Json] | None = None,
-        values: Mapping[str, Json] | None = None,
-        messages: Sequence[Mapping[str, Json]] = (),
-    ) -> Thread:
-        """See ``Ledger.update_thread``."""
-        return await self._writer.run(threads.update_thread, tenant, thread_id, metadata, values, messages)
-
-    async def copy_thread(self, tenant: str, thread_id: str) -> Thread:
-        """See ``Ledger.copy_thread``."""
-        return await self._writer.run(threads.copy_thread, tenant, thread_id)
-
-    async def delete_thread(self, tenant: str, thread_id: str) -> None:
-        """See ``Ledger.delete_thread``."""
-        await self._writer.run(threads.delete_thread, tenant, thread_id)
-
-    async def checkpoints(
-        self, tenant: str, thread_id: str, limit: int = 10, before: int | None = None
-    ) -> Sequence[Checkpoint]:
-        """See ``Ledger.checkpoints``."""
-        return await self._reader.apart(threads.read_checkpoints, tenant, thread_id, limit, before)
-
-    # -- facts --------------------------------------------------------------------------------------------------------
-
-    async def remember(
-        self, tenant: str, kind: str, key: str, value: Json, ttl_s: float, only_new: bool = False
-    ) -> bool:
-        """See ``Ledger.remember``."""
-        return await self._writer.run(facts.remember, tenant, kind, key, value, ttl_s, only_new)
-
-    async def recall(self, tenant: str, kind: str, key: str) -> Json | None:
-        """See ``Ledger.recall``."""
-        return self._reader.here(facts.read_fact, tenant, kind, key)
-
-    async def prolong(self, tenant: str, kind: str, key: str, ttl_s: float) -> bool:
-        """See ``Ledger.prolong``."""
-        return await self._writer.run(facts.prolong, tenant, kind, key, ttl_s)
-
-    async def forget(self, tenant: str, kind: str, key: str) -> bool:
-        """See ``Ledger.forget``."""
-        return await self._writer.run(facts.forget, tenant, kind, key)
-
-    # -- keys ---------------------------------------------------------------------------------------------------------
-
-    async def add_key(self, key: ApiKey, secret_hash: bytes) -> None:
-        """See ``Ledger.add_key``."""
-        await self._writer.run(keys.add_key, key, secret_hash)
-
-    async def find_key(self, secret_hash: bytes) -> ApiKey | None:
-        """See ``Ledger.find_key``."""
-        return self._reader.here(keys.read_key, secret_hash)
-
-    async def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
-        """See ``Ledger.keys``."""
-        return await self._reader.apart(keys.read_keys, tenant)
-
-    async def revoke_key(self, key_id: str) -> bool:
-        """See ``Ledger.revoke_key``."""
-        return await self._writer.run(keys.revoke_key, key_id)
 
 
 def _open(path: Path) -> sqlite3.Connection:

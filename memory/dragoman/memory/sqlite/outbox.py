@@ -1,4 +1,4 @@
-"""The verbs of deliveries, as a part of ``SqliteLedger``. What each does is in ``deliveries`` and ``dead_letters``."""
+"""The verbs of deliveries, as a part of a ledger. What each does is in ``deliveries`` and ``dead_letters``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from dragoman.memory.outbox import (
     NewDelivery,
 )
 from dragoman.memory.sqlite import dead_letters, deliveries
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.sqlite.through import Through
 
 __all__ = ["OutboxVerbs"]
 
@@ -28,19 +27,15 @@ class OutboxVerbs(ABC):
 
     @property
     @abstractmethod
-    def _writer(self) -> Writer: ...
-
-    @property
-    @abstractmethod
-    def _reader(self) -> Reader: ...
+    def _runner(self) -> Through: ...
 
     async def add_delivery(self, new: NewDelivery, limit: int) -> Delivery:
         """See ``OutboxLedger.add_delivery``."""
-        return await self._writer.run(deliveries.add_delivery, new, limit)
+        return await self._runner.write(deliveries.add_delivery, new, limit)
 
     async def delivery(self, tenant: str, run_id: str, delivery_id: str) -> tuple[Delivery, Mapping[str, Json]]:
         """See ``OutboxLedger.delivery``."""
-        return self._reader.here(deliveries.read_delivery, tenant, run_id, delivery_id)
+        return await self._runner.look(deliveries.read_delivery, tenant, run_id, delivery_id)
 
     async def deliveries(
         self,
@@ -51,51 +46,51 @@ class OutboxVerbs(ABC):
         cursor: str | None = None,
     ) -> Page[Delivery]:
         """See ``OutboxLedger.deliveries``."""
-        return await self._reader.apart(dead_letters.read_deliveries, tenant, run_id, status, limit, cursor)
+        return await self._runner.read(dead_letters.read_deliveries, tenant, run_id, status, limit, cursor)
 
     async def drop_delivery(self, tenant: str, run_id: str, delivery_id: str) -> bool:
         """See ``OutboxLedger.drop_delivery``."""
-        return await self._writer.run(deliveries.drop_delivery, tenant, run_id, delivery_id)
+        return await self._runner.write(deliveries.drop_delivery, tenant, run_id, delivery_id)
 
     async def due_deliveries(self, kinds: Sequence[str], limit: int, without: Sequence[str] = ()) -> Sequence[Delivery]:
         """See ``OutboxLedger.due_deliveries``."""
-        return self._reader.here(deliveries.read_due, kinds, limit, without)
+        return await self._runner.look(deliveries.read_due, kinds, limit, without)
 
     async def next_delivery(self, kinds: Sequence[str]) -> int | None:
         """See ``OutboxLedger.next_delivery``."""
-        return self._reader.here(deliveries.read_next, kinds)
+        return await self._runner.look(deliveries.read_next, kinds)
 
     async def claim_delivery(
         self, tenant: str, run_id: str, delivery_id: str, worker: str, lease_s: float = 60.0
     ) -> Claimed | None:
         """See ``OutboxLedger.claim_delivery``."""
         # As with the leases of runs: one does not outlive the process, so that it need not outlive the power either.
-        return await self._writer.run_relaxed(deliveries.claim_delivery, tenant, run_id, delivery_id, worker, lease_s)
+        return await self._runner.relaxed(deliveries.claim_delivery, tenant, run_id, delivery_id, worker, lease_s)
 
     async def move_delivery(self, lease: DeliveryLease, move: Move) -> None:
         """See ``OutboxLedger.move_delivery``."""
-        await self._writer.run_relaxed(deliveries.move_delivery, lease, move)
+        await self._runner.relaxed(deliveries.move_delivery, lease, move)
 
     async def release_deliveries(self, worker: str) -> None:
         """See ``OutboxLedger.release_deliveries``."""
-        await self._writer.run_relaxed(deliveries.release_deliveries, worker)
+        await self._runner.relaxed(deliveries.release_deliveries, worker)
 
     async def sweep_deliveries(self) -> int:
         """See ``OutboxLedger.sweep_deliveries``."""
-        return await self._writer.run_relaxed(deliveries.sweep_deliveries)
+        return await self._runner.relaxed(deliveries.sweep_deliveries)
 
     async def dead_letters(self, tenant: str | None = None, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
         """See ``OutboxLedger.dead_letters``."""
-        return await self._reader.apart(dead_letters.read_dead_letters, tenant, limit, after)
+        return await self._runner.read(dead_letters.read_dead_letters, tenant, limit, after)
 
     async def retry_dead_letter(self, number: int, tenant: str | None = None) -> bool:
         """See ``OutboxLedger.retry_dead_letter``."""
-        return await self._writer.run(dead_letters.retry_dead_letter, number, tenant)
+        return await self._runner.write(dead_letters.retry_dead_letter, number, tenant)
 
     async def drop_dead_letter(self, number: int, tenant: str | None = None) -> bool:
         """See ``OutboxLedger.drop_dead_letter``."""
-        return await self._writer.run(dead_letters.drop_dead_letter, number, tenant)
+        return await self._runner.write(dead_letters.drop_dead_letter, number, tenant)
 
     async def count_deliveries(self, tenant: str | None = None) -> DeliveryCounts:
         """See ``OutboxLedger.count_deliveries``."""
-        return await self._reader.apart(dead_letters.read_counts, tenant)
+        return await self._runner.read(dead_letters.read_counts, tenant)

@@ -1,4 +1,4 @@
-"""The verbs of the store, as a part of ``SqliteLedger``. What each does is in ``store_items``."""
+"""The verbs of the store, as a part of a ledger. What each does is in ``store_items``."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dragoman.memory.filters import check_filter
 from dragoman.memory.model import Json, StoreItem
 from dragoman.memory.sqlite import store_items
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.sqlite.through import Through
 from dragoman.memory.store import Indexed
 
 __all__ = ["StoreVerbs"]
@@ -20,11 +19,7 @@ class StoreVerbs(ABC):
 
     @property
     @abstractmethod
-    def _writer(self) -> Writer: ...
-
-    @property
-    @abstractmethod
-    def _reader(self) -> Reader: ...
+    def _runner(self) -> Through: ...
 
     async def put_item(
         self,
@@ -37,20 +32,20 @@ class StoreVerbs(ABC):
         index: Indexed = None,
     ) -> StoreItem:
         """See ``StoreLedger.put_item``."""
-        return await self._writer.run(store_items.put_item, tenant, namespace, key, value, ttl_s, index)
+        return await self._runner.write(store_items.put_item, tenant, namespace, key, value, ttl_s, index)
 
     async def get_item(
         self, tenant: str, namespace: Sequence[str], key: str, *, refresh: bool = True
     ) -> StoreItem | None:
         """See ``StoreLedger.get_item``."""
-        found, expires = self._reader.here(store_items.read_item, tenant, namespace, key)
+        found, expires = await self._runner.look(store_items.read_item, tenant, namespace, key)
         if expires and refresh:
-            await self._writer.run_relaxed(store_items.refresh_items, tenant, [(namespace, key)])
+            await self._runner.relaxed(store_items.refresh_items, tenant, [(namespace, key)])
         return found
 
     async def delete_item(self, tenant: str, namespace: Sequence[str], key: str) -> bool:
         """See ``StoreLedger.delete_item``."""
-        return await self._writer.run(store_items.delete_item, tenant, namespace, key)
+        return await self._runner.write(store_items.delete_item, tenant, namespace, key)
 
     async def search_items(
         self,
@@ -65,11 +60,11 @@ class StoreVerbs(ABC):
     ) -> Sequence[StoreItem]:
         """See ``StoreLedger.search_items``."""
         check_filter(filter)
-        found, expiring = await self._reader.apart(
+        found, expiring = await self._runner.read(
             store_items.search_items, tenant, prefix, filter, limit, offset, query
         )
         if expiring and refresh:
-            await self._writer.run_relaxed(store_items.refresh_items, tenant, expiring)
+            await self._runner.relaxed(store_items.refresh_items, tenant, expiring)
         return found
 
     async def namespaces(
@@ -82,8 +77,8 @@ class StoreVerbs(ABC):
         offset: int = 0,
     ) -> Sequence[tuple[str, ...]]:
         """See ``StoreLedger.namespaces``."""
-        return await self._reader.apart(store_items.read_namespaces, tenant, prefix, suffix, max_depth, limit, offset)
+        return await self._runner.read(store_items.read_namespaces, tenant, prefix, suffix, max_depth, limit, offset)
 
     async def sweep_items(self, limit: int) -> int:
         """See ``StoreLedger.sweep_items``."""
-        return await self._writer.run_relaxed(store_items.sweep_items, limit)
+        return await self._runner.relaxed(store_items.sweep_items, limit)

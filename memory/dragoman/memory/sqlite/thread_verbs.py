@@ -1,4 +1,4 @@
-"""The verbs of threads, as a part of ``SqliteLedger``. What each does is in ``threads``, ``thread_lists`` and
+"""The verbs of threads, as a part of a ledger. What each does is in ``threads``, ``thread_lists`` and
 ``expiry``."""
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from dragoman.memory.model import Json, Thread
 from dragoman.memory.sqlite import expiry, thread_lists, threads
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.sqlite.through import Through
 from dragoman.memory.threads import Expiry, Revision, ThreadFilter, ThreadOrder, ThreadTtl
 
 __all__ = ["ThreadVerbs"]
@@ -20,11 +19,7 @@ class ThreadVerbs(ABC):
 
     @property
     @abstractmethod
-    def _writer(self) -> Writer: ...
-
-    @property
-    @abstractmethod
-    def _reader(self) -> Reader: ...
+    def _runner(self) -> Through: ...
 
     async def create_thread(
         self,
@@ -38,7 +33,7 @@ class ThreadVerbs(ABC):
         revisions: Sequence[Revision] = (),
     ) -> Thread:
         """See ``ThreadLedger.create_thread``."""
-        return await self._writer.run(
+        return await self._runner.write(
             threads.create_thread, tenant, thread_id, metadata, values, exist_ok, ttl, revisions
         )
 
@@ -46,7 +41,7 @@ class ThreadVerbs(ABC):
         self, tenant: str, thread_id: str, revisions: Sequence[Revision], base: int | None = None
     ) -> Thread:
         """See ``ThreadLedger.revise_thread``."""
-        return await self._writer.run(threads.revise_thread, tenant, thread_id, revisions, base)
+        return await self._runner.write(threads.revise_thread, tenant, thread_id, revisions, base)
 
     async def threads(
         self,
@@ -59,28 +54,28 @@ class ThreadVerbs(ABC):
         descending: bool = True,
     ) -> Sequence[Thread]:
         """See ``ThreadLedger.threads``."""
-        return await self._reader.apart(thread_lists.read_threads, tenant, where, limit, offset, order, descending)
+        return await self._runner.read(thread_lists.read_threads, tenant, where, limit, offset, order, descending)
 
     async def count_threads(self, tenant: str, where: ThreadFilter) -> int:
         """See ``ThreadLedger.count_threads``."""
-        return await self._reader.apart(thread_lists.count_threads, tenant, where)
+        return await self._runner.read(thread_lists.count_threads, tenant, where)
 
     async def set_thread_ttl(self, tenant: str, thread_id: str, ttl: ThreadTtl | None) -> None:
         """See ``ThreadLedger.set_thread_ttl``."""
-        await self._writer.run(expiry.set_thread_ttl, tenant, thread_id, ttl)
+        await self._runner.write(expiry.set_thread_ttl, tenant, thread_id, ttl)
 
     async def thread_expiry(self, tenant: str, thread_id: str) -> Expiry | None:
         """See ``ThreadLedger.thread_expiry``."""
-        return self._reader.here(expiry.read_expiry, tenant, thread_id)
+        return await self._runner.look(expiry.read_expiry, tenant, thread_id)
 
     async def prune_thread(self, tenant: str, thread_id: str) -> None:
         """See ``ThreadLedger.prune_thread``."""
-        await self._writer.run(expiry.prune_thread, tenant, thread_id)
+        await self._runner.write(expiry.prune_thread, tenant, thread_id)
 
     async def expire_threads(self, limit: int = 20) -> int:
         """See ``ThreadLedger.expire_threads``."""
-        return await self._writer.run(expiry.expire_threads, limit)
+        return await self._runner.write(expiry.expire_threads, limit)
 
     async def next_thread_expiry(self) -> int | None:
         """See ``ThreadLedger.next_thread_expiry``."""
-        return self._reader.here(expiry.read_next_expiry)
+        return await self._runner.look(expiry.read_next_expiry)

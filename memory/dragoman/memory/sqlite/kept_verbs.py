@@ -1,4 +1,4 @@
-"""The verbs of threads, facts and keys that are in ``Ledger`` itself, as a part of ``PostgresLedger``."""
+"""The verbs of threads, facts and keys that are in ``Ledger`` itself, as a part of a ledger."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from dragoman.memory.model import ApiKey, Checkpoint, Json, Thread
-from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.sqlite import facts, keys, thread_lists, threads
+from dragoman.memory.sqlite.through import Through
 
 __all__ = ["KeptVerbs"]
 
@@ -17,13 +17,13 @@ class KeptVerbs(ABC):
 
     @property
     @abstractmethod
-    def _runner(self) -> Runner: ...
+    def _runner(self) -> Through: ...
 
     # -- threads ------------------------------------------------------------------------------------------------------
 
     async def thread(self, tenant: str, thread_id: str) -> Thread:
         """See ``Ledger.thread``."""
-        return await self._runner.read(thread_lists.read_thread, tenant, thread_id)
+        return await self._runner.look(thread_lists.read_thread, tenant, thread_id)
 
     async def update_thread(
         self,
@@ -61,7 +61,7 @@ class KeptVerbs(ABC):
 
     async def recall(self, tenant: str, kind: str, key: str) -> Json | None:
         """See ``Ledger.recall``."""
-        return await self._runner.read(facts.read_fact, tenant, kind, key)
+        return await self._runner.look(facts.read_fact, tenant, kind, key)
 
     async def prolong(self, tenant: str, kind: str, key: str, ttl_s: float) -> bool:
         """See ``Ledger.prolong``."""
@@ -79,7 +79,7 @@ class KeptVerbs(ABC):
 
     async def find_key(self, secret_hash: bytes) -> ApiKey | None:
         """See ``Ledger.find_key``."""
-        return await self._runner.read(keys.read_key, secret_hash)
+        return await self._runner.look(keys.read_key, secret_hash)
 
     async def keys(self, tenant: str | None = None) -> Sequence[ApiKey]:
         """See ``Ledger.keys``."""

@@ -1,0 +1,62 @@
+"""How a ledger runs the verbs: what the classes of verbs, which both ledgers share, know of the one they are a part of.
+
+Below: the writer's thread and the readers; on Postgres its runner. Above: the classes of verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar, TypeVarTuple
+
+from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.writer import Writer
+
+__all__ = ["Through", "WriterAndReader"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+class Through(Protocol):
+    """Runs verbs, plain functions of a transaction or connection and their arguments. Raises what they raise, or
+    ``LedgerBusy``."""
+
+    def write(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """In a transaction that is on disk when it is done."""
+        ...
+
+    def relaxed(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """The same, but a power failure may take it (never a crash of the process)."""
+        ...
+
+    def look(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """A read of a row or two."""
+        ...
+
+    def read(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """A read of any length."""
+        ...
+
+
+class WriterAndReader:
+    """``Through`` of the embedded ledger: short reads on the loop's thread, which costs less than to hand them over."""
+
+    def __init__(self, writer: Writer, reader: Reader) -> None:
+        self.writer = writer
+        self.reader = reader
+
+    def write(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """See ``Through.write``."""
+        return self.writer.run(verb, *args)
+
+    def relaxed(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """See ``Through.relaxed``."""
+        return self.writer.run_relaxed(verb, *args)
+
+    async def look(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
+        """See ``Through.look``."""
+        return self.reader.here(verb, *args)
+
+    def read(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """See ``Through.read``."""
+        return self.reader.apart(verb, *args)
