@@ -38,7 +38,7 @@ async def test_what_an_agent_finds_is_journaled_and_what_it_keeps_may_expire(
     start: Start, caller: Principal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put = [0]
-    monkeypatch.setattr("dragoman.memory.sqlite.store_items.now_micros", lambda: now_micros() + put[0])
+    monkeypatch.setattr("dragoman.memory.verbs.store_items.now_micros", lambda: now_micros() + put[0])
     async with start(librarian) as engine:
         run = await engine.run(caller, RunRequest(agent="librarian", input={}))
         await engine.delete_item(caller, ["books"], "tea")

@@ -12,7 +12,7 @@ from dragoman.memory.errors import Conflict
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.model import ApiKey
-from dragoman.memory.sqlite.store_items import _decode, _encode, _range  # pyright: ignore[reportPrivateUsage]
+from dragoman.memory.verbs.store_items import _decode, _encode, _range  # pyright: ignore[reportPrivateUsage]
 
 from .helpers import TENANT
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Put the store's clock forward by so many seconds."""
     put = [0]
-    monkeypatch.setattr("dragoman.memory.sqlite.store_items.now_micros", lambda: now_micros() + put[0])
+    monkeypatch.setattr("dragoman.memory.verbs.store_items.now_micros", lambda: now_micros() + put[0])
 
     def move(seconds: float) -> None:
         put[0] += int(seconds * 1e6)

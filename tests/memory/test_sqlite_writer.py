@@ -14,9 +14,9 @@ from dragoman.memory.ledger import Batch, NewArtifact, NewEvent, RunFilter
 from dragoman.memory.model import RunStatus
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.connection import connect_writer
-from dragoman.memory.sqlite.later import RowsLater
-from dragoman.memory.sqlite.tx import Tx
 from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.verbs.later import RowsLater
+from dragoman.memory.verbs.tx import Tx
 
 from .helpers import (
     TENANT,

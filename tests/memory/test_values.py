@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from dragoman.memory.codec import dumps, loads
 from dragoman.memory.ids import now_micros, short_digest, uuid7
-from dragoman.memory.sqlite.matching import holds, needle
-from dragoman.memory.sqlite.pace import Pace
 from dragoman.memory.statements import SQL, load_statements
+from dragoman.memory.verbs.matching import holds, needle
+from dragoman.memory.verbs.pace import Pace
 
 MINUTE = 60_000_000
 

@@ -15,14 +15,13 @@ import pytest
 from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
-_POSTGRES = (
-    "assistant_verbs bell blocking bridge cron_verbs expected kept_verbs leases ledger migrations outbox_verbs"
-    " run_verbs runner store_verbs thread_verbs tx wire"
-)
+_PACKAGE = Path(__file__).parents[2] / "memory" / "dragoman" / "memory" / "postgres"
+_WITHOUT = {"__init__", "dialect", "values"}
+_POSTGRES = sorted(file.stem for file in _PACKAGE.glob("*.py") if file.stem not in _WITHOUT)
 NEEDS_EXTRA = {
     "dragoman.a2a.client_grpc": "grpc",
     "dragoman.a2a.grpc_service": "grpc",
-    **{f"dragoman.memory.postgres.{name}": "postgres" for name in _POSTGRES.split()},
+    **{f"dragoman.memory.postgres.{name}": "postgres" for name in _POSTGRES},
 }
 
 IMPORT_EVERYTHING = """

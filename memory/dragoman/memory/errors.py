@@ -24,6 +24,7 @@ __all__ = [
     "StepMismatch",
     "ThreadBusy",
     "ThreadNotFound",
+    "as_unkeepable",
 ]
 
 
@@ -105,3 +106,12 @@ class LedgerBusy(DragomanError):
 
 class StepMismatch(DragomanError):
     """A step of the journal was made with other arguments than this execution gives it."""
+
+
+def as_unkeepable(error: BaseException) -> BaseException:
+    """What Python says of a value that no ledger can keep, as ``InputInvalid``; any other error as it is."""
+    if isinstance(error, OverflowError):
+        return InputInvalid("A value is larger than the ledger can hold.")
+    if isinstance(error, UnicodeEncodeError):
+        return InputInvalid("A text is not valid Unicode: it holds half of a surrogate pair.")
+    return error

@@ -68,7 +68,7 @@ async def test_namespaces_are_listed(sdk: Sdk) -> None:
 
 async def test_items_expire_in_minutes_unless_they_are_read(sdk: Sdk, monkeypatch: pytest.MonkeyPatch) -> None:
     put = [0]
-    monkeypatch.setattr("dragoman.memory.sqlite.store_items.now_micros", lambda: now_micros() + put[0] * 60_000_000)
+    monkeypatch.setattr("dragoman.memory.verbs.store_items.now_micros", lambda: now_micros() + put[0] * 60_000_000)
     for key in ("unread", "read", "found"):
         await sdk.store.put_item(["t"], key, {"text": key}, ttl=10)
     await sdk.store.put_item(["t"], "kept", {})

@@ -24,12 +24,12 @@ from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
-from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
-from dragoman.memory.sqlite.cron_verbs import CronVerbs
-from dragoman.memory.sqlite.kept_verbs import KeptVerbs
-from dragoman.memory.sqlite.outbox import OutboxVerbs
-from dragoman.memory.sqlite.store_verbs import StoreVerbs
-from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
+from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
+from dragoman.memory.verbs.cron_verbs import CronVerbs
+from dragoman.memory.verbs.kept_verbs import KeptVerbs
+from dragoman.memory.verbs.outbox import OutboxVerbs
+from dragoman.memory.verbs.store_verbs import StoreVerbs
+from dragoman.memory.verbs.thread_verbs import ThreadVerbs
 
 __all__ = ["PostgresLedger"]
 

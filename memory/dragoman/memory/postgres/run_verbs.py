@@ -15,7 +15,7 @@ from dragoman.memory.model import Event, Json, Page, Run, RunView, Step
 from dragoman.memory.postgres import leases
 from dragoman.memory.postgres.expected import for_commit, for_submission
 from dragoman.memory.postgres.runner import Runner
-from dragoman.memory.sqlite import claim, commit, fork, listing, reading, record, signals, submit
+from dragoman.memory.verbs import claim, commit, fork, listing, reading, record, signals, submit
 
 __all__ = ["RunVerbs"]
 

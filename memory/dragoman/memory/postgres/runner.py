@@ -17,13 +17,12 @@ from typing import Any, Final, TypeVar, TypeVarTuple
 
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
+from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection, Failed, Lost
-from dragoman.memory.sqlite.connection import translated
-from dragoman.memory.sqlite.pace import Pace
+from dragoman.memory.verbs.pace import Pace
 
 __all__ = ["Expect", "Runner"]
 
@@ -212,7 +211,7 @@ def _as_told(error: BaseException) -> BaseException:
     """What ends an attempt, in the words of ``_persist``."""
     if isinstance(error, Failed):
         return _Again(str(error)) if error.state in _AWAY or error.state.startswith("08") else error
-    return error if isinstance(error, _Again) else translated(error)
+    return error if isinstance(error, _Again) else as_unkeepable(error)
 
 
 def _translated(error: Failed) -> DragomanError:

@@ -18,10 +18,10 @@ from dragoman.memory.postgres.bridge import wait
 from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
 from dragoman.memory.postgres.values import shaped
 from dragoman.memory.postgres.wire import Answer, Connection
-from dragoman.memory.sqlite.later import RowsLater
-from dragoman.memory.sqlite.pace import Pace
-from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.later import RowsLater
+from dragoman.memory.verbs.pace import Pace
+from dragoman.memory.verbs.rows import RunRow
 
 __all__ = ["Asked", "Asking", "PostgresTx"]
 

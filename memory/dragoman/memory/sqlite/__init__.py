@@ -4,8 +4,7 @@
 ``read_lock`` tells which process has a ledger open.
 """
 
-from dragoman.memory.sqlite.dead_letters import SqliteDeliveries
-from dragoman.memory.sqlite.keys import SqliteKeys
+from dragoman.memory.sqlite.aside import SqliteDeliveries, SqliteKeys
 from dragoman.memory.sqlite.ledger import SqliteLedger
 from dragoman.memory.sqlite.lockfile import LockInfo, read_lock
 

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
-from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
+from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.ids import now_micros
 
 __all__ = ["connect_reader", "connect_writer", "migrate", "transact", "translated"]
@@ -125,10 +125,8 @@ def translated(error: BaseException) -> BaseException:
         return error
     if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" in str(error):
         return Conflict("A row with this id exists already.")
-    if isinstance(error, sqlite3.DataError | OverflowError):
+    if isinstance(error, sqlite3.DataError):
         return InputInvalid("A value is larger than the ledger can hold.")
-    if isinstance(error, UnicodeEncodeError):
-        return InputInvalid("A text is not valid Unicode: it holds half of a surrogate pair.")
     if isinstance(error, sqlite3.OperationalError | sqlite3.ProgrammingError) or type(error) is sqlite3.DatabaseError:
         return LedgerBusy(f"The ledger cannot take this now: {error}")
-    return error
+    return as_unkeepable(error)

@@ -22,7 +22,12 @@ from dragoman.memory.model import (
     Step,
 )
 from dragoman.memory.replicas import News
-from dragoman.memory.sqlite import (
+from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.lockfile import LockFile
+from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.through import WriterAndReader
+from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.verbs import (
     claim,
     commit,
     fork,
@@ -32,17 +37,12 @@ from dragoman.memory.sqlite import (
     signals,
     submit,
 )
-from dragoman.memory.sqlite.assistant_verbs import AssistantVerbs
-from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
-from dragoman.memory.sqlite.cron_verbs import CronVerbs
-from dragoman.memory.sqlite.kept_verbs import KeptVerbs
-from dragoman.memory.sqlite.lockfile import LockFile
-from dragoman.memory.sqlite.outbox import OutboxVerbs
-from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.store_verbs import StoreVerbs
-from dragoman.memory.sqlite.thread_verbs import ThreadVerbs
-from dragoman.memory.sqlite.through import WriterAndReader
-from dragoman.memory.sqlite.writer import Writer
+from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
+from dragoman.memory.verbs.cron_verbs import CronVerbs
+from dragoman.memory.verbs.kept_verbs import KeptVerbs
+from dragoman.memory.verbs.outbox import OutboxVerbs
+from dragoman.memory.verbs.store_verbs import StoreVerbs
+from dragoman.memory.verbs.thread_verbs import ThreadVerbs
 
 __all__ = ["SqliteLedger"]
 

@@ -13,12 +13,12 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
-from dragoman.memory.sqlite.later import RowsLater
-from dragoman.memory.sqlite.pace import Pace
-from dragoman.memory.sqlite.rows import RunRow
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.later import RowsLater
+from dragoman.memory.verbs.pace import Pace
+from dragoman.memory.verbs.rows import RunRow
 
-__all__ = ["Tx"]
+__all__ = ["SqliteTx"]
 
 _LAST_RUN = SQL["last_run_ordinal"]
 _RUN_BY_KEY = SQL["run_by_idempotency_key"]
@@ -26,7 +26,7 @@ _RUN_BY_KEY = SQL["run_by_idempotency_key"]
 _MOST_HEADS = 2048
 
 
-class Tx:
+class SqliteTx:
     """Handed to each verb, by the writer's thread alone."""
 
     __slots__ = ("_execute", "_later", "_later_keys", "_ordinal", "_run_ordinal", "heads", "pace", "running")

@@ -24,7 +24,7 @@ from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from dragoman.memory.errors import DragomanError, LedgerBusy
 from dragoman.memory.sqlite.connection import translated
-from dragoman.memory.sqlite.tx import Tx
+from dragoman.memory.sqlite.tx import SqliteTx
 
 __all__ = ["Writer"]
 
@@ -47,7 +47,7 @@ class Writer:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        self._tx = Tx(db)
+        self._tx = SqliteTx(db)
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._pending: list[_Job] = []
@@ -65,12 +65,12 @@ class Writer:
         """Begin to take verbs."""
         self._thread.start()
 
-    def run(self, verb: Callable[[Tx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
+    def run(self, verb: Callable[[SqliteTx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Run a verb in a transaction that is on disk when the future is done. It raises what the verb raises, or
         ``LedgerBusy``."""
         return self._enqueue(verb, args, False)
 
-    def run_relaxed(self, verb: Callable[[Tx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
+    def run_relaxed(self, verb: Callable[[SqliteTx, *Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """The same, but the write may be lost in a power failure (never in a crash of the process)."""
         return self._enqueue(verb, args, True)
 

@@ -1,0 +1,169 @@
+"""The verb ``submit``: a run is opened whole (idempotency key, policy, queue limit, thread, run, first events) or not
+at all."""
+
+from __future__ import annotations
+
+from dragoman.memory.errors import QueueFull, ThreadBusy, ThreadNotFound
+from dragoman.memory.ids import now_micros, uuid7
+from dragoman.memory.ledger import Lease, Submission, Submitted
+from dragoman.memory.model import Json, Run, RunStatus, ThreadPolicy, ThreadStatus
+from dragoman.memory.setup import dump_setup
+from dragoman.memory.statements import SQL
+from dragoman.memory.verbs import branch, facets
+from dragoman.memory.verbs.deliveries import add_delivery
+from dragoman.memory.verbs.rows import RunRow, dump_mapping, dump_optional, load, run_of
+from dragoman.memory.verbs.signals import cancel_row
+from dragoman.memory.verbs.thread_log import ThreadLog
+from dragoman.memory.verbs.tx import Tx
+
+__all__ = ["add_opening", "insert_run", "new_row", "submit"]
+
+_ACTIVE = SQL["active_runs_of_thread"]
+_INSERT_RUN = SQL["insert_run"]
+_COUNT_DUE = SQL["count_due"]
+
+_BUSY = frozenset({"queued", "running"})
+
+
+def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitted:
+    """See ``Ledger.submit``."""
+    if s.idempotency_key is not None:
+        known = tx.run_by_key(s.tenant, s.idempotency_key)
+        if known is not None:
+            return Submitted(run_of(known), (), created=False)
+    now = now_micros()
+    log, is_new = _thread(tx, s)
+    active = [] if is_new else [RunRow(*row) for row in tx.execute(_ACTIVE, (s.tenant, log.id))]
+    displaced = _apply_policy(tx, s.policy, active, log, now) if active else ()
+    asleep = s.wake_at is not None and s.wake_at > now
+    born = worker is not None and not asleep and not any(row.status in _BUSY for row in active)
+    if not born and s.queue_limit is not None:
+        _check_queue(tx, s.queue_limit, now)
+    row = new_row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
+    holder = worker if born else None
+    insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6))
+    add_opening(log, s, row.id, born=born)
+    if born and row.setup is not None:
+        branch.begin(tx, row, log, now)
+    log.status = ThreadStatus.BUSY
+    events = log.flush(now, insert=s.thread_metadata if is_new else None)
+    for delivery in s.deliveries:
+        add_delivery(tx, delivery, len(s.deliveries))
+    lease = Lease(s.tenant, s.run_id, log.id, holder, 1) if holder is not None else None
+    return Submitted(row.run(), events, lease, True, displaced)
+
+
+def _thread(tx: Tx, s: Submission) -> tuple[ThreadLog, bool]:
+    if s.thread_id is None:
+        return ThreadLog(tx, s.tenant, uuid7()), True
+    log = ThreadLog.find(tx, s.tenant, s.thread_id)
+    if log is not None:
+        return log, False
+    if not s.create_thread:
+        raise ThreadNotFound(f"No thread {s.thread_id!r}.")
+    return ThreadLog(tx, s.tenant, s.thread_id), True
+
+
+def _apply_policy(tx: Tx, policy: ThreadPolicy, active: list[RunRow], log: ThreadLog, now: int) -> tuple[Run, ...]:
+    if policy is ThreadPolicy.ENQUEUE:
+        return ()
+    if policy is ThreadPolicy.REJECT:
+        if any(row.status in _BUSY for row in active):
+            raise ThreadBusy(f"The thread {log.id!r} has an active run, and the policy is to reject a second.")
+        return ()
+    rollback = policy is ThreadPolicy.ROLLBACK
+    # Newest first: a rollback then ends with the values that the oldest began from.
+    for row in reversed(active):
+        cancel_row(tx, row, log, now, "Displaced by a newer run of the thread.", rollback=rollback)
+    return tuple(row.run() for row in active)
+
+
+def _check_queue(tx: Tx, limit: int, now: int) -> None:
+    (depth,) = tx.execute(_COUNT_DUE, (now, limit)).fetchone()
+    if depth >= limit:
+        wait = tx.pace.wait_for(depth, now)
+        raise QueueFull(f"The queue is full ({limit} runs wait); try again in {wait:.0f} s.", retry_after=wait)
+
+
+def add_opening(log: ThreadLog, s: Submission, run_id: str, *, born: bool) -> None:
+    """The first events of a run; ``born`` is one that is claimed as it is opened."""
+    opened: dict[str, Json] = {"agent": s.agent}
+    if s.message is not None:
+        opened["message"] = s.message
+    log.add(run_id, "run.queued", opened)
+    if born:
+        log.add(run_id, "run.started", {"attempt": 1})
+
+
+def new_row(s: Submission, log: ThreadLog, now: int, *, running: bool, wake_at: int | None) -> RunRow:
+    """A submission as a row, not inserted yet."""
+    return RunRow(
+        tenant=s.tenant,
+        id=s.run_id,
+        thread_id=log.id,
+        agent=s.agent,
+        agent_version=s.agent_version,
+        status=RunStatus.RUNNING if running else RunStatus.QUEUED,
+        created_at=now,
+        updated_at=now,
+        input=dump_optional(s.input),
+        message=dump_optional(s.message if s.message is None else dict(s.message)),
+        output=None,
+        failure=None,
+        subject=s.subject,
+        attempt=1 if running else 0,
+        crashes=0,
+        started_at=now if running else None,
+        ended_at=None,
+        wake_at=wake_at,
+        cancel_requested=0,
+        parent_run_id=s.parent_run_id,
+        metadata=dump_mapping(s.metadata),
+        ordinal=0,
+        interrupts=0,
+        artifacts=0,
+        emitted=0,
+        base_checkpoint=log.checkpoint,
+        setup=None if s.setup is None else dump_optional(dump_setup(s.setup)),
+    )
+
+
+def insert_run(
+    tx: Tx, row: RunRow, first_seq: int, idempotency_key: str | None, worker: str | None, lease_until: int
+) -> None:
+    """Insert a run and give the row its ordinal."""
+    until = lease_until if worker is not None else None
+    row.ordinal = tx.next_run_ordinal()
+    tx.execute(
+        _INSERT_RUN,
+        (
+            row.ordinal,
+            row.tenant,
+            row.id,
+            row.thread_id,
+            row.agent,
+            row.agent_version,
+            str(row.status),
+            row.created_at,
+            row.updated_at,
+            row.subject,
+            row.attempt,
+            row.started_at,
+            row.wake_at,
+            row.parent_run_id,
+            idempotency_key,
+            worker,
+            until,
+            first_seq,
+            row.base_checkpoint,
+            row.interrupts,
+            row.metadata,
+            row.input,
+            row.message,
+            row.setup,
+        ),
+    )
+    if row.metadata != b"{}":
+        facets.add(tx, row.tenant, "run", load(row.metadata), row.ordinal)
+    if worker is not None:
+        tx.running[row.tenant, row.id] = worker, row

@@ -1,0 +1,169 @@
+"""Lists of threads: found by one index, tested exactly, and read when they are to be shown.
+
+A filter on metadata goes by the pair that the fewest have (``facets``); a status that few threads are in by those; else
+the list is walked in its order until the page is full. A filter on values looks into each thread that the others leave.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman.memory.errors import ThreadNotFound
+from dragoman.memory.model import Json, Thread, ThreadStatus
+from dragoman.memory.statements import SQL
+from dragoman.memory.threads import ThreadFilter, ThreadOrder
+from dragoman.memory.verbs import facets
+from dragoman.memory.verbs.matching import holds, needle
+from dragoman.memory.verbs.rows import load, thread_of
+
+__all__ = ["count_threads", "read_thread", "read_threads"]
+
+_BY_ID = SQL["thread_by_id"]
+_BUSY = SQL["busy_threads"]
+_COUNT = SQL["count_threads"]
+_DIRECTIONS: Final = (("up", False), ("down", True))
+_WALKS: Mapping[tuple[ThreadOrder, bool], str] = {
+    (order, down): SQL[f"threads_by_{order}_{name}"]
+    for order in (ThreadOrder.CREATED_AT, ThreadOrder.UPDATED_AT, ThreadOrder.THREAD_ID)
+    for name, down in _DIRECTIONS
+}
+_PAGES: Mapping[tuple[ThreadOrder, bool], str] = {
+    (order, down): SQL[f"page_by_{order}_{name}"]
+    for order in (ThreadOrder.CREATED_AT, ThreadOrder.UPDATED_AT)
+    for name, down in _DIRECTIONS
+}
+_OF_FACET: Mapping[bool, str] = {down: SQL[f"threads_of_facet_{name}"] for name, down in _DIRECTIONS}
+_ATTENTION: Mapping[bool, str] = {down: SQL[f"threads_needing_attention_{name}"] for name, down in _DIRECTIONS}
+_RARE: Final = frozenset({ThreadStatus.BUSY, ThreadStatus.INTERRUPTED, ThreadStatus.ERROR})
+
+# id, metadata, updated_at, ordinal, status
+_Row = tuple[str, bytes, int, int, str]
+_KEYS: Mapping[ThreadOrder, Callable[[_Row], Any]] = {
+    ThreadOrder.CREATED_AT: lambda row: row[3],
+    ThreadOrder.UPDATED_AT: lambda row: (row[2], row[3]),
+    ThreadOrder.THREAD_ID: lambda row: row[0],
+    ThreadOrder.STATUS: lambda row: (row[4], row[3]),
+}
+
+
+def read_thread(db: sqlite3.Connection, tenant: str, thread_id: str) -> Thread:
+    """See ``Ledger.thread``."""
+    row = db.execute(_BY_ID, (tenant, thread_id)).fetchone()
+    if row is None:
+        raise ThreadNotFound(f"No thread {thread_id!r}.")
+    return thread_of(row)
+
+
+def read_threads(
+    db: sqlite3.Connection,
+    tenant: str,
+    where: ThreadFilter,
+    limit: int,
+    offset: int,
+    order: ThreadOrder,
+    descending: bool,
+) -> Sequence[Thread]:
+    """See ``Ledger.threads``."""
+    db.execute("BEGIN")
+    try:
+        page = _PAGES.get((order, descending))
+        if page is not None and where == ThreadFilter():
+            ids = db.execute(page, (tenant, limit, offset)).fetchall()
+            return [read_thread(db, tenant, id_) for (id_,) in ids]
+        found: list[Thread] = []
+        for thread in _matching(db, tenant, where, order, descending, offset):
+            if len(found) == limit:
+                break
+            found.append(thread)
+        return found
+    finally:
+        db.execute("COMMIT")
+
+
+def count_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> int:
+    """See ``Ledger.count_threads``."""
+    db.execute("BEGIN")
+    try:
+        if where == ThreadFilter():
+            (count,) = db.execute(_COUNT, (tenant,)).fetchone()
+            return int(count)
+        rows = _rows(db, tenant, where, ThreadOrder.CREATED_AT, True)
+        return sum(1 for row in rows if _holds(row, where) and _holds_values(db, tenant, row, where))
+    finally:
+        db.execute("COMMIT")
+
+
+def _matching(
+    db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool, offset: int
+) -> Iterator[Thread]:
+    for row in _rows(db, tenant, where, order, descending):
+        if not _holds(row, where) or not _holds_values(db, tenant, row, where):
+            continue
+        if offset:
+            offset -= 1
+        else:
+            yield read_thread(db, tenant, row[0])
+
+
+def _holds(row: _Row, where: ThreadFilter) -> bool:
+    return not where.metadata or holds(load(row[1]), where.metadata)
+
+
+def _holds_values(db: sqlite3.Connection, tenant: str, row: _Row, where: ThreadFilter) -> bool:
+    return not where.values or holds(read_thread(db, tenant, row[0]).values, where.values)
+
+
+def _rows(
+    db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool
+) -> Iterable[_Row]:
+    """Candidates in order, by the index that leaves the fewest."""
+    status = None if where.status is None else str(where.status)
+    tests = (tenant, status, needle(where.metadata), needle(where.values))
+    if where.ids is not None:
+        return _sorted(_by_ids(db, tenant, where.ids, status), order, descending)
+    facet = facets.best(db, tenant, "thread", where.metadata)
+    if facet is not None and (facet.number < facets.FEW or order is ThreadOrder.CREATED_AT):
+        rows = db.execute(_OF_FACET[descending], (*tests, facet.key, facet.value))
+        return rows if order is ThreadOrder.CREATED_AT else _sorted(rows, order, descending)
+    if where.status is not None and where.status in _RARE:
+        return _in_status(db, where.status, tests, order, descending)
+    if order is ThreadOrder.STATUS:
+        return _by_status(db, tests, where.status, descending)
+    return db.execute(_WALKS[order, descending], tests)
+
+
+def _in_status(
+    db: sqlite3.Connection, status: ThreadStatus, tests: tuple[Json, ...], order: ThreadOrder, descending: bool
+) -> Iterable[_Row]:
+    if status is ThreadStatus.BUSY:
+        return _sorted(db.execute(_BUSY, tests), order, descending)
+    if order in (ThreadOrder.CREATED_AT, ThreadOrder.STATUS):
+        return db.execute(_ATTENTION[descending], tests)
+    return _sorted(db.execute(_ATTENTION[descending], tests), order, descending)
+
+
+def _by_status(
+    db: sqlite3.Connection, tests: tuple[Json, ...], only: ThreadStatus | None, descending: bool
+) -> Iterator[_Row]:
+    """One status after another, each by creation."""
+    for status in sorted(ThreadStatus, reverse=descending):
+        if only not in (None, status):
+            continue
+        asked = (tests[0], str(status), *tests[2:])
+        if status is ThreadStatus.IDLE:
+            yield from db.execute(_WALKS[ThreadOrder.CREATED_AT, descending], asked)
+        else:
+            yield from _in_status(db, status, asked, ThreadOrder.STATUS, descending)
+
+
+def _by_ids(db: sqlite3.Connection, tenant: str, ids: Sequence[str], status: str | None) -> Iterator[_Row]:
+    for id_ in dict.fromkeys(ids):
+        row = db.execute(_BY_ID, (tenant, id_)).fetchone()
+        if row is not None and status in (None, row[2]):
+            yield row[1], row[4], row[6], row[9], row[2]
+
+
+def _sorted(rows: Iterable[_Row], order: ThreadOrder, descending: bool) -> Iterable[_Row]:
+    return sorted(rows, key=_KEYS[order], reverse=descending)
