@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from dragoman.cli.keeping_commands import add_keeping
 from dragoman.cli.phase import Phase
 
 __all__ = ["app"]
@@ -33,6 +34,7 @@ deliveries_app = typer.Typer(
     no_args_is_help=True,
 )
 app.add_typer(deliveries_app)
+add_keeping(app)
 
 
 class AuthMode(StrEnum):

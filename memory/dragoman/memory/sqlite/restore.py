@@ -1,0 +1,70 @@
+"""A backup put in the place of a ledger's file: checked first, swapped in whole.
+
+The file that was there is kept beside it under another name, for what it holds since the backup may still be wanted.
+Blocks: not for the event loop. ``backup.py`` made the file.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+from dragoman.memory.errors import Conflict, InputInvalid
+from dragoman.memory.sqlite.backup import check_file, digest_of, flush, read_manifest
+from dragoman.memory.sqlite.lockfile import LockFile
+
+__all__ = ["restore"]
+
+
+def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None:
+    """Make ``ledger`` what ``backup`` is; where the ledger that was there is kept, None where there was none.
+
+    Raises ``LedgerLocked`` while a process has the ledger open, ``Conflict`` when there is one and ``replace`` is not
+    given, and ``InputInvalid`` for a backup that is damaged or is not what its manifest says.
+    """
+    if not backup.exists():
+        raise InputInvalid(f"There is no backup {backup}.")
+    lock = LockFile(ledger)
+    ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock.acquire()
+    try:
+        if ledger.exists() and not replace:
+            raise Conflict(f"There is a ledger {ledger}; give --replace to put it aside for the backup.")
+        draft = _checked_copy(backup, ledger)
+        kept = _put_aside(ledger)
+        draft.replace(ledger)
+        flush(ledger.parent)
+        return kept
+    finally:
+        lock.release()
+
+
+def _checked_copy(backup: Path, ledger: Path) -> Path:
+    """A copy beside the ledger, as sound as its manifest says: what was checked is what will be opened."""
+    manifest = read_manifest(backup)
+    draft = ledger.with_name(f"{ledger.name}.{os.getpid()}.partial")
+    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    try:
+        shutil.copyfile(backup, draft)
+        if manifest is not None and digest_of(draft) != (manifest.size, manifest.sha256):
+            raise InputInvalid(f"{backup} is not the file that its manifest tells of: its size or SHA-256 is another.")
+        check_file(draft)
+        flush(draft)
+        return draft
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def _put_aside(ledger: Path) -> Path | None:
+    """Move a ledger away with its WAL, which must never be read with another file."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    aside = ledger.with_name(f"{ledger.name}.before-{stamp}")
+    # The WAL first: a file without its own is older, one with another's is damaged.
+    for suffix in ("-wal", "-shm", ""):
+        old = ledger.with_name(ledger.name + suffix)
+        if old.exists():
+            old.replace(aside.with_name(aside.name + suffix))
+    return aside if aside.exists() else None

@@ -1,0 +1,48 @@
+"""The commands that keep, move and forget what a ledger holds: their options, and nothing else. ``commands.py`` adds
+them to the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["add_keeping"]
+
+Config = Annotated[
+    str | None,
+    typer.Option("--config", "-c", help="dragoman.toml, or a folder with one.", show_default="dragoman.toml"),
+]
+Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the URL of a Postgres database.")]
+
+
+def add_keeping(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (backup, restore):
+        app.command()(command)
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; nothing is overwritten.")],
+    config: Config = None,
+    storage: Storage = None,
+) -> None:
+    """Back up a ledger that is a file, also while a server has it open. The copy is checked."""
+    from dragoman.cli.backup import backup
+
+    backup(file, config=config, storage=storage)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="A file made by `dragoman backup`.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put the ledger that is there aside, under another name.")
+    ] = False,
+    config: Config = None,
+    storage: Storage = None,
+) -> None:
+    """Make a ledger what a backup is. No server may have it open."""
+    from dragoman.cli.backup import restore
+
+    restore(file, replace=replace, config=config, storage=storage)
