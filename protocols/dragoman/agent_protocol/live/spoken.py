@@ -1,8 +1,9 @@
 """What a run says, as messages of content blocks (CDDL section 8). Pure; a part of ``told.py``.
 
-A reply is one message with one block of text: begun at the first piece, finished when the whole is in the thread. A run
-that waits finishes what it has said so far, and begins the same message again, with it, when it goes on: no message is
-open while nobody works on it.
+A reply is one message with one block of text: begun at the first piece, finished when the whole is in the thread, and
+before that when the step that says it is over, when another step begins, and when the run waits. A run that goes on
+begins the same message again, with what it has said. So no message is open while nobody works on it, and its end comes
+before a question, which clients hear of on a stream of its own.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Spoken:
         self._about: Mapping[str, Json] = {"run_id": run_id, "thread_id": thread_id, "langgraph_node": agent}
         self._pieces: list[tuple[str | None, str]] = []
         self._open = False
+        self._ended: str | None = None
 
     def piece(self, text: str, step: str | None) -> list[Data]:
         """A piece of text."""
@@ -42,19 +44,32 @@ class Spoken:
             if message.get("role") == "user":
                 continue
             text = str(message.get("content", ""))
+            if not self._open and self._ended is not None and text.strip() == self._ended.strip():
+                self._closed_as(None)
+                continue
             if not self._open:
                 found += self._begun(str(message.get("id") or self._id), "", message.get("role") == "system")
                 found.append(
                     {"event": "content-block-delta", "index": 0, "delta": {"type": "text-delta", "text": text}}
                 )
             found += _finished(text)
-            self._open = False
-            self._pieces.clear()
+            self._closed_as(None)
         return found
+
+    def step_started(self) -> list[Data]:
+        """A step begins: what the run said by itself before it is said."""
+        return self.stopped() if self._pieces and self._pieces[-1][0] is None else []
+
+    def step_finished(self, step: str) -> list[Data]:
+        """A step is over: what it said is said."""
+        return self.stopped() if self._pieces and self._pieces[-1][0] == step else []
 
     def stopped(self) -> list[Data]:
         """Nothing more is said for now."""
-        return self._closed(_finished(self._said()))
+        if not self._open:
+            return []
+        self._ended = self._said()
+        return self._closed(_finished(self._ended))
 
     def failed(self, message: str) -> list[Data]:
         """Nothing more is said."""
@@ -68,6 +83,10 @@ class Spoken:
         self._pieces = kept
         fields = {"type": "text", "text": self._said()}
         return [_delta({"type": "block-delta", "fields": fields})] if self._open else []
+
+    def _closed_as(self, ended: str | None) -> None:
+        self._open, self._ended = False, ended
+        self._pieces.clear()
 
     def _closed(self, last: list[Data]) -> list[Data]:
         if not self._open:

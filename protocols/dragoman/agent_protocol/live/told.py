@@ -153,7 +153,9 @@ class RunTold:
         return found
 
     def _custom(self, name: Json, payload: Json) -> Told:
-        return self._tell("custom", {"name": name, "payload": payload})
+        # The CDDL has clients read ``payload``; the Python SDK reads the fields that a graph wrote.
+        fields = payload if is_object(payload) else {}
+        return self._tell("custom", {**fields, "name": name, "payload": payload})
 
     # -- steps --------------------------------------------------------------------------------------------------------
     def _child(self, data: Mapping[str, Any]) -> list[Told]:
@@ -165,7 +167,7 @@ class RunTold:
 
     def _step_started(self, data: Mapping[str, Any]) -> list[Told]:
         key = data.get("step", "")
-        found = [self._task(*self._named(key), None)]
+        found = [*self._messages(self._spoken.step_started()), self._task(*self._named(key), None)]
         if data.get("tool"):
             self._tools.add(key)
             found.append(self._tool(key, "tool-started", tool_name=data["tool"]))
@@ -175,7 +177,9 @@ class RunTold:
         key, result = data.get("step", ""), data.get("result")
         id, node = self._named(key)
         values = result if is_object(result) else {"value": result}
-        found = [self._tool(key, "tool-finished", output=result)] if key in self._tools else []
+        found = self._messages(self._spoken.step_finished(key))
+        if key in self._tools:
+            found.append(self._tool(key, "tool-finished", output=result))
         updated = self._tell("updates", {"node": node, "values": values})
         return [*found, updated, self._task_done(id, node, {"result": result}, None, [])]
 

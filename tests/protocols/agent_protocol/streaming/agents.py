@@ -49,6 +49,20 @@ async def asker(ctx: Context, text: str) -> str:
     return f"{text}: {answer}"
 
 
+@agent(description="Says it in a step, looks something up, then asks, as a model with tools does.")
+async def replier(ctx: Context, text: str) -> str:
+    async def reply() -> str:
+        for word in text.split():
+            await ctx.stream_text(f"{word} ")
+        return text
+
+    said = await ctx.step(reply)
+    await ctx.stream_text("by the way ")
+    await ctx.step(doubled, 2)
+    await ctx.ask("Done?", key="done")
+    return said
+
+
 @agent(description="Has others talk: one after the other, then two at once.")
 async def caller(ctx: Context, text: str) -> str:
     await ctx.stream_text("calling ")
@@ -99,4 +113,4 @@ async def counter(ctx: Context, count: int, pause: float = 0.0) -> str:
     return f"counted to {count}"
 
 
-AGENTS = (talker, everything, asker, caller, deep, delegate, halting, failing, counter)
+AGENTS = (talker, everything, asker, replier, caller, deep, delegate, halting, failing, counter)

@@ -26,6 +26,7 @@ from .conftest import Serve, Served
 pytestmark = pytest.mark.anyio
 
 ALL = ["values", "updates", "messages", "tools", "lifecycle", "input", "checkpoints", "tasks", "custom"]
+SAID = ["messages", "updates"]
 EVENT: TypeAdapter[Any] = TypeAdapter(langchain_protocol.Event)
 Wire = dict[str, Any]
 
@@ -134,7 +135,7 @@ async def test_a_run_tells_on_every_channel_what_the_protocol_has_for_it(http: h
     assert data_of(found, "tools")[0]["tool_name"] == "look_up"
     assert data_of(found, "tools")[-1]["output"] == "X"
     assert [d["node"] for d in data_of(found, "updates")] == ["look_up", "doubled", "everything", "everything"]
-    assert data_of(found, "custom")[0] == {"name": "note", "payload": {"text": "x"}}
+    assert data_of(found, "custom")[0] == {"name": "note", "payload": {"text": "x"}, "text": "x"}
     assert data_of(found, "values")[-1]["output"] == "so X"
     seqs = [e["seq"] for e in found]
     assert seqs == sorted(set(seqs))
@@ -155,6 +156,18 @@ async def test_what_is_said_is_one_message_of_one_block_from_start_to_finish(htt
     assert said[-2]["content"] == {"type": "text", "text": "one two three"}
     state = (await http.get(f"/threads/{thread}/state")).json()
     assert said[0]["id"] == state["values"]["messages"][-1]["id"]
+
+
+async def test_a_message_ends_with_the_step_that_says_it_and_before_the_next_long_before_a_question(
+    http: httpx.AsyncClient,
+) -> None:
+    _, found = await run(http, "replier", "one two")
+    told = [d.get("event") or d["node"] for e in found if (d := e["params"]["data"]) and e["method"] in SAID]
+    block = ["message-start", "content-block-start"], ["content-block-finish", "message-finish"]
+    delta = "content-block-delta"
+    assert told == [*block[0], delta, delta, *block[1], "reply", *block[0], delta, *block[1], "doubled", "replier"]
+    whole = [d["content"]["text"] for d in data_of(found, "messages") if d["event"] == "content-block-finish"]
+    assert whole == ["one two ", "one two by the way "]
 
 
 async def test_checkpoints_come_with_their_values_and_are_those_of_the_history(http: httpx.AsyncClient) -> None:
