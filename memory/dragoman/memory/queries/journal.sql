@@ -27,11 +27,10 @@ WHERE tenant = ? AND run_id = ? ORDER BY position, at;
 -- tenant, run_id, position
 SELECT checkpoint, at FROM steps WHERE tenant = ? AND run_id = ? AND position = ?;
 
--- :name copy_steps
--- new run_id, new checkpoint, tenant, run_id, position
-INSERT INTO steps (tenant, run_id, key, status, digest, position, checkpoint, at, result, failure)
-SELECT tenant, ?1, key, status, digest, position, ?2, at, result, failure FROM steps
-WHERE tenant = ?3 AND run_id = ?4 AND position BETWEEN 1 AND ?5;
+-- :name steps_until
+-- tenant, run_id, position
+SELECT key, status, digest, position, at, result, failure FROM steps
+WHERE tenant = ? AND run_id = ? AND position BETWEEN 1 AND ?;
 
 -- :name delete_steps_of_run
 -- tenant, run_id
@@ -84,15 +83,12 @@ UPDATE interrupts SET status = 'withdrawn' WHERE tenant = ? AND run_id = ? AND k
 
 -- :name answered_until
 -- In the order in which they were opened. tenant, run_id, until
-SELECT key FROM interrupts WHERE tenant = ? AND run_id = ? AND status = 'answered' AND answered_at <= ? ORDER BY position;
+SELECT {interrupt_columns} FROM interrupts
+WHERE tenant = ? AND run_id = ? AND status = 'answered' AND answered_at <= ? ORDER BY position;
 
--- :name copy_interrupt
--- new run_id, new thread_id, new id, position, tenant, run_id, key
-INSERT INTO interrupts (tenant, run_id, key, thread_id, id, kind, message, status, position, created_at, answered_at,
-    answered_by, expires_at, schema, payload, answer)
-SELECT tenant, ?1, key, ?2, ?3, kind, message, status, ?4, created_at, answered_at, answered_by, expires_at, schema,
-    payload, answer
-FROM interrupts WHERE tenant = ?5 AND run_id = ?6 AND key = ?7;
+-- :name insert_answered_interrupt
+-- tenant, interrupt_columns, position
+INSERT INTO interrupts (tenant, {interrupt_columns}, position) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :name delete_interrupts_of_run
 -- tenant, run_id

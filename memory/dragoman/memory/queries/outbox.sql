@@ -42,7 +42,7 @@ DELETE FROM delivery_secrets WHERE delivery = ?1 AND NOT EXISTS (SELECT 1 FROM d
 
 -- :name secret_of_delivery
 -- delivery
-SELECT secret FROM delivery_secrets WHERE delivery = ?;
+SELECT secret, tenant FROM delivery_secrets WHERE delivery = ?;
 
 -- :name delivery_by_id
 -- tenant, run_id, id
@@ -165,7 +165,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :name dead_letters_after
 -- tenant or NULL, after, limit
-SELECT l.number, l.tenant, d.run_id, d.id, d.kind, d.url, l.seq, l.part, l.attempts, l.error, l.at, l.stopped, l.body
+SELECT l.number, l.tenant, d.run_id, d.id, d.kind, d.url, l.seq, l.part, l.attempts, l.error, l.at, l.stopped, l.body, l.delivery
 FROM dead_letters AS l CROSS JOIN deliveries AS d ON d.ordinal = l.delivery
 WHERE l.number > ?2 AND (?1 IS NULL OR l.tenant = ?1) ORDER BY l.number LIMIT ?3;
 

@@ -126,21 +126,21 @@ SELECT min(at) FROM (
     UNION ALL SELECT min(lease_until) FROM runs WHERE status = 'running');
 
 -- :name note_progress
--- updated_at, crashes, input, interrupts, artifacts, emitted, ordinal
+-- updated_at, crashes, input, interrupts, artifacts, emitted, ordinal, tenant, id
 UPDATE runs SET updated_at = ?, crashes = ?, input = ?, interrupts = ?, artifacts = ?, emitted = ?
-WHERE ordinal = ?;
+WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name change_status
 -- Ends the lease: no status but running has one. woken is consumed.
--- status, updated_at, output, failure, crashes, ended_at, wake_at, input, interrupts, artifacts, emitted, ordinal
+-- status, updated_at, output, failure, crashes, ended_at, wake_at, input, interrupts, artifacts, emitted, ordinal, tenant, id
 UPDATE runs SET status = ?, updated_at = ?, output = ?, failure = ?, crashes = ?, ended_at = ?, wake_at = ?,
     input = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0
-WHERE ordinal = ?;
+WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name request_cancel
--- reason, rollback, updated_at, ordinal
+-- reason, rollback, updated_at, ordinal, tenant, id
 UPDATE runs SET cancel_requested = 1, cancel_reason = ?, rollback = max(rollback, ?), updated_at = ?
-WHERE ordinal = ?;
+WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name wake_run
 -- now, tenant, id

@@ -28,9 +28,10 @@ WHERE tenant = ?1 AND namespace = ?2 AND key = ?3 AND ttl IS NOT NULL AND {item_
 DELETE FROM store_items WHERE tenant = ? AND namespace = ? AND key = ? RETURNING expires_at;
 
 -- :name items_under
--- Everything from a prefix up to its end. tenant, prefix, end, now, a text that the value contains or NULL
+-- Everything from a prefix up to its end. tenant, prefix, end, now, a text that the value contains or NULL (one that is sealed or in a
+-- blob does not begin as JSON does: it is for the reader to look into)
 SELECT {item_columns}, ttl FROM store_items
-WHERE tenant = ?1 AND namespace >= ?2 AND namespace < ?3 AND {item_lives} AND (?5 IS NULL OR instr(value, ?5))
+WHERE tenant = ?1 AND namespace >= ?2 AND namespace < ?3 AND {item_lives} AND (?5 IS NULL OR instr(value, ?5) OR value < x'20')
 ORDER BY namespace, key;
 
 -- :name items_with_words

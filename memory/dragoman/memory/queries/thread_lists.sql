@@ -1,10 +1,11 @@
 -- Lists of threads: which ones, in which order. The reader stops when it has enough, and then reads those it shows.
 
 -- :name thread_matches
--- tenant, status or NULL, a text that the metadata contains or NULL, one that the values contain or NULL
+-- tenant, status or NULL, a text that the metadata contains or NULL, one that the values contain or NULL. Values that are sealed or in
+-- a blob do not begin as JSON does: those are for the reader to look into.
 t.tenant = ?1 AND (?2 IS NULL OR t.status = ?2) AND (?3 IS NULL OR instr(t.metadata, ?3))
 AND (?4 IS NULL OR EXISTS (SELECT 1 FROM checkpoints AS c WHERE c.tenant = t.tenant AND c.thread_id = t.id
-    AND c.number = t.checkpoint AND instr(c.content, ?4)))
+    AND c.number = t.checkpoint AND (instr(c.content, ?4) OR c.content < x'20')))
 
 -- :name thread_row
 t.id, t.metadata, t.updated_at, t.ordinal, t.status

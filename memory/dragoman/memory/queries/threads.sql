@@ -60,18 +60,22 @@ SELECT 1 FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number = ?;
 
 -- :name contents_from
 -- Upwards: the reader stops at the first that is whole, which is at most 64 further. tenant, thread_id, number
-SELECT content FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number >= ? ORDER BY number;
+SELECT content, number FROM checkpoints WHERE tenant = ? AND thread_id = ? AND number >= ? ORDER BY number;
 
 -- :name checkpoints_before
 -- Newest first. tenant, thread_id, before, limit
 SELECT number, run_id, content, created_at, step, parent, metadata FROM checkpoints
 WHERE tenant = ? AND thread_id = ? AND number < ? ORDER BY number DESC LIMIT ?;
 
--- :name copy_checkpoints
--- new thread_id, tenant, thread_id
+-- :name all_checkpoints
+-- tenant, thread_id
+SELECT number, run_id, step, created_at, content, parent, metadata FROM checkpoints
+WHERE tenant = ? AND thread_id = ? ORDER BY number;
+
+-- :name insert_copied_checkpoint
+-- tenant, thread_id, number, run_id, step, created_at, content, parent, metadata
 INSERT INTO checkpoints (tenant, thread_id, number, run_id, step, created_at, content, parent, metadata)
-SELECT tenant, ?1, number, run_id, step, created_at, content, parent, metadata FROM checkpoints
-WHERE tenant = ?2 AND thread_id = ?3;
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- :name delete_checkpoints_before
 -- tenant, thread_id, number

@@ -164,7 +164,17 @@ def save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[
 def _note_progress(tx: Tx, row: RunRow) -> None:
     tx.execute(
         _NOTE_PROGRESS,
-        (row.updated_at, row.crashes, row.input, row.interrupts, row.artifacts, row.emitted, row.ordinal),
+        (
+            row.updated_at,
+            row.crashes,
+            row.input,
+            row.interrupts,
+            row.artifacts,
+            row.emitted,
+            row.ordinal,
+            row.tenant,
+            row.id,
+        ),
     )
 
 

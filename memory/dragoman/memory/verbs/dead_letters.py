@@ -89,7 +89,7 @@ def read_counts(db: Executes, tenant: str | None) -> DeliveryCounts:
 
 
 def _letter_of(row: Sequence[Any]) -> DeadLetter:
-    *told, stopped, body = row
+    *told, stopped, body, _ = row
     values: Any = (*told, bool(stopped), body)
     return DeadLetter(*values)
 

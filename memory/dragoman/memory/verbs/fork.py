@@ -10,6 +10,7 @@ from dragoman.memory.ids import now_micros, short_digest, uuid7
 from dragoman.memory.ledger import Submitted
 from dragoman.memory.model import Json, RunStatus, ThreadStatus
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import RunRow, load
 from dragoman.memory.verbs.signals import find_row
 from dragoman.memory.verbs.submit import insert_run
@@ -19,9 +20,10 @@ from dragoman.memory.verbs.tx import Tx
 __all__ = ["fork"]
 
 _STEP_AT = SQL["step_at_position"]
-_COPY_STEPS = SQL["copy_steps"]
+_STEPS_UNTIL = SQL["steps_until"]
+_COPIED_STEP = RowsLater(SQL["insert_final_step"])
 _ANSWERED = SQL["answered_until"]
-_COPY_INTERRUPT = SQL["copy_interrupt"]
+_COPIED_INTERRUPT = SQL["insert_answered_interrupt"]
 
 
 def fork(
@@ -42,7 +44,7 @@ def fork(
         log.save_values(values, now, None)
     row = _forked(old, new_run_id, log, at_step, now)
     insert_run(tx, row, 1, None, None, 0)
-    tx.execute(_COPY_STEPS, (new_run_id, log.checkpoint, tenant, run_id, at_step))
+    _copy_steps(tx, old, row, at_step)
     if until:
         row.interrupts = _copy_answers(tx, old, row, until)
     opened: dict[str, Json] = {"agent": row.agent, "forked_from": {"run_id": run_id, "at_step": at_step}}
@@ -81,11 +83,18 @@ def _forked(old: RunRow, new_id: str, log: ThreadLog, at_step: int, now: int) ->
     )
 
 
+def _copy_steps(tx: Tx, old: RunRow, new: RunRow, at_step: int) -> None:
+    """Read and written again, not copied by the database: what is sealed is sealed to its row."""
+    for key, status, digest, position, at, *told in tx.execute(_STEPS_UNTIL, (old.tenant, old.id, at_step)).fetchall():
+        values = (new.tenant, new.id, key, status, digest, position, new.base_checkpoint, at, *told)
+        tx.later(_COPIED_STEP, values)
+
+
 def _copy_answers(tx: Tx, old: RunRow, new: RunRow, until: int) -> int:
-    keys = [key for (key,) in tx.execute(_ANSWERED, (old.tenant, old.id, until)).fetchall()]
-    for position, key in enumerate(keys, 1):
-        id_ = short_digest(new.id, key)
-        tx.execute(_COPY_INTERRUPT, (new.id, new.thread_id, id_, position, old.tenant, old.id, key))
-    if keys:
-        tx.execute(SQL["count_interrupts"], (len(keys), new.ordinal))
-    return len(keys)
+    rows = tx.execute(_ANSWERED, (old.tenant, old.id, until)).fetchall()
+    for position, (_, _, key, _, *told) in enumerate(rows, 1):
+        values = (new.tenant, new.id, new.thread_id, key, short_digest(new.id, key), *told, position)
+        tx.execute(_COPIED_INTERRUPT, values)
+    if rows:
+        tx.execute(SQL["count_interrupts"], (len(rows), new.ordinal))
+    return len(rows)

@@ -47,7 +47,7 @@ def stays_whole(number: int) -> bool:
 
 def newest(execute: Execute, tenant: str, thread_id: str, number: int) -> Kept:
     """The newest checkpoint's values; it is whole."""
-    (content,) = execute(_CONTENTS, (tenant, thread_id, number)).fetchone()
+    content, _ = execute(_CONTENTS, (tenant, thread_id, number)).fetchone()
     return Kept(orjson.loads(content), len(content))
 
 
@@ -59,7 +59,7 @@ def has(execute: Execute, tenant: str, thread_id: str, number: int) -> bool:
 def values_at(execute: Execute, tenant: str, thread_id: str, number: int) -> dict[str, Json]:
     """The values of any checkpoint; empty where there is no such one."""
     later: list[bytes] = []
-    for (content,) in execute(_CONTENTS, (tenant, thread_id, number)):
+    for content, _ in execute(_CONTENTS, (tenant, thread_id, number)):
         if content[0] != _DIFFERENCE:
             values: dict[str, Json] = orjson.loads(content)
             for delta in reversed(later):

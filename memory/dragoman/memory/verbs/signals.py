@@ -51,7 +51,7 @@ def cancel_row(tx: Tx, row: RunRow, log: ThreadLog, now: int, reason: str, *, ro
         if not row.cancel_requested or rollback:
             row.changed(now)
             row.cancel_requested = 1
-            tx.execute(_REQUEST_CANCEL, (reason, int(rollback), now, row.ordinal))
+            tx.execute(_REQUEST_CANCEL, (reason, int(rollback), now, row.ordinal, row.tenant, row.id))
             tx.running.pop((row.tenant, row.id), None)
         return False
     row.rollback = int(rollback or row.rollback)

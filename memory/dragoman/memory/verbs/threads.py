@@ -12,6 +12,7 @@ from dragoman.memory.model import Checkpoint, Json, Thread
 from dragoman.memory.statements import SQL
 from dragoman.memory.threads import CheckpointNotFound, Revision, ThreadTtl
 from dragoman.memory.verbs import facets, history
+from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import dump_mapping, load, thread_of
 from dragoman.memory.verbs.thread_log import ThreadLog, merged
 from dragoman.memory.verbs.ttl import set_ttl
@@ -31,7 +32,8 @@ __all__ = [
 _BY_ID = SQL["thread_by_id"]
 _EXISTS = SQL["thread_exists"]
 _SET_METADATA = SQL["set_thread_metadata"]
-_COPY_CHECKPOINTS = SQL["copy_checkpoints"]
+_ALL_CHECKPOINTS = SQL["all_checkpoints"]
+_COPIED_CHECKPOINT = RowsLater(SQL["insert_copied_checkpoint"])
 _ACTIVE = SQL["active_runs_of_thread"]
 _WITH_METADATA = SQL["runs_with_metadata"]
 # What belongs to runs first: it is found through them.
@@ -130,7 +132,9 @@ def copy_thread(tx: Tx, tenant: str, thread_id: str) -> Thread:
     old = _get(tx, tenant, thread_id)
     log = ThreadLog(tx, tenant, uuid7(), checkpoint=old.checkpoint)
     log.flush(now_micros(), insert=old.metadata)
-    tx.execute(_COPY_CHECKPOINTS, (log.id, tenant, thread_id))
+    # Read and written again: what is sealed is sealed to its row.
+    for row in tx.execute(_ALL_CHECKPOINTS, (tenant, thread_id)).fetchall():
+        tx.later(_COPIED_CHECKPOINT, (tenant, log.id, *row))
     return _get(tx, tenant, log.id)
 
 

@@ -238,6 +238,8 @@ def _write_row(tx: Tx, row: RunRow) -> None:
             row.artifacts,
             row.emitted,
             row.ordinal,
+            row.tenant,
+            row.id,
         ),
     )
 

@@ -44,6 +44,26 @@ SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
 FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
 WHERE r.status = 'waiting' AND r.wake_at IS NOT NULL AND r.wake_at <= ?1 ORDER BY r.ordinal LIMIT ?2 FOR UPDATE OF t SKIP LOCKED;
 
+-- What this process remembers of running runs and their threads is checked by two statements, under the threads' locks: the second one
+-- sees what the last holder of a lock has committed. A thread that someone is writing to counts as changed, so that nothing is waited for
+-- with other locks in hand. What has changed is refused.
+
+-- :name hold_threads
+-- tenant, and arrays: ids, last_seqs, checkpoints, statuses
+SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A thread has moved') END FROM (
+    SELECT 1 FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[]) AS w (id, last_seq, checkpoint, status)
+    JOIN threads AS t ON t.tenant = ?1 AND t.id = w.id
+        AND t.last_seq = w.last_seq AND t.checkpoint = w.checkpoint AND t.status = w.status
+    FOR UPDATE OF t SKIP LOCKED) AS held;
+
+-- :name hold_runs
+-- tenant, and arrays: ids, attempts, workers, cancel_requested, rollback, woken
+SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A run has moved') END
+FROM unnest(?2::text[], ?3::bigint[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[])
+    AS w (id, attempt, lease_owner, cancel_requested, rollback, woken)
+JOIN runs AS r ON r.tenant = ?1 AND r.id = w.id AND r.status = 'running' AND r.attempt = w.attempt AND r.lease_owner = w.lease_owner
+    AND r.cancel_requested = w.cancel_requested AND r.rollback = w.rollback AND r.woken = w.woken;
+
 -- What is read under those locks takes the ordinals in place of the limit.
 
 -- :name claimable
@@ -91,14 +111,25 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- last_seq, tenant, id
 UPDATE threads SET last_seq = ?1 WHERE tenant = ?2 AND id = ?3;
 
+-- :name move_threads
+-- tenant, and arrays: ids, last_seqs, checkpoints, statuses, times or NULLs
+UPDATE threads AS t SET last_seq = w.last_seq, checkpoint = w.checkpoint, status = w.status,
+    updated_at = coalesce(w.updated_at, t.updated_at)
+FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[], ?6::bigint[]) AS w (id, last_seq, checkpoint, status, updated_at)
+WHERE t.tenant = ?1 AND t.id = w.id;
+
 -- :name contents_from
 -- At most 64 stand before one that is whole. tenant, thread_id, number
-SELECT content FROM checkpoints WHERE tenant = ?1 AND thread_id = ?2 AND number >= ?3 ORDER BY number LIMIT 65;
+SELECT content, number FROM checkpoints WHERE tenant = ?1 AND thread_id = ?2 AND number >= ?3 ORDER BY number LIMIT 65;
 
 -- Runs.
 
 -- :name next_run_ordinal
 SELECT nextval('run_ordinals');
+
+-- :name next_run_ordinals
+-- how many
+SELECT nextval('run_ordinals') FROM generate_series(1, ?1::bigint);
 
 -- :name insert_run
 -- As the shared one; updated_at (?9) is now.
@@ -133,9 +164,9 @@ UPDATE runs SET lease_until = {micros} + ?1 WHERE status = 'running' AND lease_o
   AND id IN (SELECT jsonb_array_elements_text(?3::jsonb)) RETURNING id, cancel_requested;
 
 -- :name request_cancel
--- reason, rollback, updated_at, ordinal
+-- reason, rollback, updated_at, ordinal, tenant, id
 UPDATE runs SET cancel_requested = 1, cancel_reason = ?1, rollback = greatest(rollback, ?2), updated_at = ?3
-WHERE ordinal = ?4;
+WHERE ordinal = ?4 AND tenant = ?5 AND id = ?6;
 
 -- :name next_due
 SELECT min(at) FROM (
