@@ -40,6 +40,16 @@ async def hold(ctx: Context) -> None:
     await asyncio.Event().wait()
 
 
+@agent(description="An everyday run: steps, text, values.")
+async def everyday(ctx: Context, text: str) -> str:
+    """Two steps, a few words, values: about ten events."""
+    for n in range(2):
+        await ctx.step(_one, n)
+    await ctx.stream_text(text)
+    await ctx.update({"said": text})
+    return text
+
+
 @agent(description="Waits for a person.")
 async def park(ctx: Context, text: str) -> str:
     """Asks one question."""

@@ -1,31 +1,43 @@
-"""What the ledger's commits on Postgres cost, beside the floor of their inserts. Needs a durable server: DATABASE_URL.
+"""What the ledger's commits on Postgres cost, beside the floor of their rows, and a durable run beside a bare echo.
 
-    python bench/postgres.py postgresql:///postgres?host=/run/postgres
+    python bench/postgres.py postgresql:///postgres?host=/run/postgres [--quick]
 
-The floor is one transaction of one INSERT, by psycopg; beside it the floor of a step's own rows (a step, an event, the
-thread's number) in one pipelined transaction. A row of the table is the time of one commit, at 1 and at 16 at once.
-Not a test: figures of a machine under load mean little.
+Needs a server that keeps what it has committed, with an empty database or one that these tables may be in. The floor of
+a commit is a control in the same run: the same rows, by the same driver, all that come at once in one transaction, as
+the ledger has it, and nothing else: no lock, no fence, no rule, no answer. A ratio is of the medians of several rounds
+that take turns. Not a test: figures of a machine under load mean little.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
+import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
 
+import faces
 import psycopg
+from measure import HERE, Load, free_port, http_request, load, server
 
-from dragoman.memory.ids import uuid7
+from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Batch, Change, Lease, NewEvent, NewStep, Submission
 from dragoman.memory.model import RunStatus, StepStatus
+from dragoman.memory.postgres.dialect import OWN, several
 from dragoman.memory.postgres.ledger import PostgresLedger
+from dragoman.memory.postgres.wire import Connection
 
 Work = Callable[[int], Awaitable[object]]
+Rows = dict[str, list[tuple[object, ...]]]
+LIMITS = {"step": 1.3, "text": 1.3}
+ECHO_LIMIT = 6.0
 _TABLE = """CREATE TABLE IF NOT EXISTS bench_floor
     (tenant text, id text, seq bigint, data bytea, PRIMARY KEY (tenant, id, seq))"""
-_UPDATE = "UPDATE bench_floor SET seq = seq + 1 WHERE tenant = 'acme' AND id = 'none' AND seq = %s"
 _INSERT = "INSERT INTO bench_floor VALUES ('acme', %s, %s, %s)"
 
 
@@ -42,21 +54,14 @@ async def timed(work: Work, number: int, at_once: int) -> tuple[float, float]:
     return (time.perf_counter() - wall) / number * 1e3, (time.process_time() - cpu) / number * 1e3
 
 
-async def floor(url: str, number: int, at_once: int, *, rows_of_a_step: bool = False) -> tuple[float, float]:
+async def one_insert(url: str, number: int, at_once: int) -> tuple[float, float]:
+    """One transaction of one INSERT, by psycopg."""
     connections = [await psycopg.AsyncConnection.connect(url, autocommit=True) for _ in range(at_once)]
     await connections[0].execute(_TABLE)
     free = list(connections)
 
     async def insert(n: int) -> None:
         connection = free.pop()
-        if rows_of_a_step:
-            id_ = uuid7()
-            async with connection.pipeline(), connection.transaction():
-                for thread in (f"{id_}-step", f"{id_}-event"):
-                    await connection.execute(_INSERT, (thread, n, b"x" * 100), prepare=True)
-                await connection.execute(_UPDATE, (n,), prepare=True)
-            free.append(connection)
-            return
         await connection.execute(_INSERT, (uuid7(), n, b"x" * 100), prepare=True)
         free.append(connection)
 
@@ -66,38 +71,145 @@ async def floor(url: str, number: int, at_once: int, *, rows_of_a_step: bool = F
     return found
 
 
-async def measure(url: str) -> None:
+class Control:
+    """Rows as they are, by the ledger's driver; what comes while a transaction is under way is the next one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._waiting: list[tuple[Rows, asyncio.Future[None]]] = []
+        self._drain: asyncio.Task[None] | None = None
+
+    async def insert(self, rows: Rows) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((rows, done))
+        if self._drain is None:
+            self._drain = asyncio.create_task(self._drained())
+        await done
+
+    async def _drained(self) -> None:
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            batch: list[tuple[str, Any]] = [("BEGIN", ())]
+            for name in taken[0][0]:
+                batch += self._statements(name, [row for rows, _ in taken for row in rows[name]])
+            await self._connection.exchange([*batch, ("COMMIT", ())])
+            for _, done in taken:
+                done.set_result(None)
+        self._drain = None
+
+    def _statements(self, name: str, rows: list[tuple[object, ...]]) -> list[tuple[str, Any]]:
+        if name == "move_threads":
+            columns = ("{" + ",".join(map(str, column)) + "}" for column in zip(*rows, strict=True))
+            return [(OWN[name].text, ("floor", *columns))]
+        made: list[tuple[str, Any]] = []
+        while rows:
+            size = 1 << (min(len(rows), 64).bit_length() - 1)
+            values = [value for row in rows[:size] for value in row]
+            made.append((several(OWN[name], len(rows[0]), size).text, values))
+            rows = rows[size:]
+        return made
+
+
+def _step_rows(thread: str, seq: int) -> Rows:
+    now, run = now_micros(), uuid7()
+    return {
+        "insert_final_step": [("floor", run, "s", "finished", "", 1, 0, now, b"1", None)],
+        "insert_event": [("floor", thread, seq, run, "step.finished", now, b'{"step":"s","result":1}')],
+        "move_threads": [(thread, seq, 0, "busy", "NULL")],
+    }
+
+
+def _text_rows(thread: str, seq: int) -> Rows:
+    return {
+        "insert_event": [("floor", thread, seq, uuid7(), "text", now_micros(), b'{"text":"hello"}')],
+        "move_threads": [(thread, seq, 0, "busy", "NULL")],
+    }
+
+
+async def _threads(control: Control, number: int) -> list[str]:
+    made = [uuid7() for _ in range(number)]
+    for id_ in made:
+        now = now_micros()
+        await control.insert({"insert_thread": [("floor", id_, now, "busy", now, now, 0, b"{}", 0)]})
+    return made
+
+
+async def commits(url: str, number: int, rounds: int) -> None:
+    """Each commit and its control in turn."""
     ledger = PostgresLedger(url, connections=16)
     await ledger.open()
-    print(f"{'':32}{'ms':>8}{'× floor':>9}{'CPU µs':>8}")
+    connection = await Connection.connect(url, autocommit=True)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    control = Control(connection)
+    print(f"{'':34}{'ms':>8}{'× control':>11}{'limit':>7}{'CPU µs':>8}{'control':>9}")
     for at_once in (1, 16):
-        number = 400 * (1 if at_once == 1 else 4)
-        base, cpu = await floor(url, number, at_once)
-        print(f"{f'floor: one INSERT, c={at_once}':32}{base:8.3f}{1:9.2f}{cpu * 1e3:8.0f}")
-        wall, cpu = await floor(url, number, at_once, rows_of_a_step=True)
-        print(f"{f'floor: rows of a step, c={at_once}':32}{wall:8.3f}{wall / base:9.2f}{cpu * 1e3:8.0f}")
-        leases: list[Lease] = []
-
-        async def born(_: int, leases: list[Lease] = leases) -> None:
-            made = await ledger.submit(Submission("acme", "a", "1", uuid7(), {"n": 1}), "w", 600.0)
-            assert made.lease is not None
-            leases.append(made.lease)
-
-        async def step(n: int, leases: list[Lease] = leases) -> None:
-            await ledger.commit(leases[n], Batch(steps=[NewStep("s", StepStatus.FINISHED, result=n)]))
-
-        async def text(n: int, leases: list[Lease] = leases) -> None:
-            await ledger.commit(leases[n], Batch(events=[NewEvent("text", {"text": "hello"})], deltas_only=True))
-
-        async def end(n: int, leases: list[Lease] = leases) -> None:
-            await ledger.commit(leases[n], Batch(values={"n": n}, change=Change(RunStatus.SUCCEEDED, n)))
-
-        works: list[tuple[str, Work]] = [("born run", born), ("step", step), ("text", text), ("values and end", end)]
-        for name, work in works:
-            wall, cpu = await timed(work, number, at_once)
-            print(f"{f'{name}, c={at_once}':32}{wall:8.3f}{wall / base:9.2f}{cpu * 1e3:8.0f}")
+        found: dict[str, list[tuple[float, float]]] = {}
+        for _ in range(rounds):
+            for name, measured in (await _round(url, ledger, control, number, at_once)).items():
+                found.setdefault(name, []).append(measured)
+        _print(found, at_once)
+    await connection.close()
     await latency(url, ledger)
     await ledger.close()
+
+
+def _print(found: dict[str, list[tuple[float, float]]], at_once: int) -> None:
+    median = {
+        name: (statistics.median(wall for wall, _ in rounds), statistics.median(cpu for _, cpu in rounds) * 1e3)
+        for name, rounds in found.items()
+    }
+    for name, (wall, cpu) in median.items():
+        line = f"{f'{name}, c={at_once}':34}{wall:8.3f}"
+        if (floor := median.get(f"control of {name}")) is not None:
+            limit = LIMITS.get(name) if at_once == 16 else None
+            line += f"{wall / floor[0]:11.2f}{'' if limit is None else f'{limit:g}':>7}{cpu:8.0f}{floor[1]:9.0f}"
+        else:
+            line += f"{'':18}{cpu:8.0f}"
+        print(line)
+
+
+async def _round(
+    url: str, ledger: PostgresLedger, control: Control, number: int, at_once: int
+) -> dict[str, tuple[float, float]]:
+    threads = await _threads(control, number)
+    leases: list[Lease] = []
+
+    async def born(_: int) -> None:
+        made = await ledger.submit(Submission("acme", "a", "1", uuid7(), {"n": 1}), "w", 600.0)
+        assert made.lease is not None
+        leases.append(made.lease)
+
+    async def step(n: int) -> None:
+        await ledger.commit(leases[n], Batch(steps=[NewStep("s", StepStatus.FINISHED, result=n)]))
+
+    async def text(n: int) -> None:
+        await ledger.commit(leases[n], Batch(events=[NewEvent("text", {"text": "hello"})], deltas_only=True))
+
+    async def durable_text(n: int) -> None:
+        await ledger.commit(leases[n], Batch(events=[NewEvent("text", {"text": "hello"})]))
+
+    async def end(n: int) -> None:
+        await ledger.commit(leases[n], Batch(values={"n": n}, change=Change(RunStatus.SUCCEEDED, n)))
+
+    async def record(n: int) -> None:
+        now = now_micros()
+        batch = Batch(values={"n": n}, change=Change(RunStatus.SUCCEEDED, n))
+        await ledger.record(Submission("acme", "a", "1", uuid7(), {"n": 1}), batch, now)
+
+    works: list[tuple[str, Work]] = [
+        ("born run", born),
+        ("control of step", lambda n: control.insert(_step_rows(threads[n], 1))),
+        ("step", step),
+        ("control of text", lambda n: control.insert(_text_rows(threads[n], 2))),
+        ("text", durable_text),
+        ("text that may be lost", text),
+        ("values and end", end),
+        ("run that is written once", record),
+    ]
+    found = {"one INSERT": await one_insert(url, number, at_once)}
+    for name, work in works:
+        found[name] = await timed(work, number, at_once)
+    return found
 
 
 async def latency(url: str, here: PostgresLedger) -> None:
@@ -118,5 +230,43 @@ async def latency(url: str, here: PostgresLedger) -> None:
     print(f"news of a submission elsewhere: p50 {delays[50]:.1f} ms, p99 {delays[99]:.1f} ms")
 
 
+def durable_run(url: str, stack: tuple[str, str], seconds: float, rounds: int) -> None:
+    """A run over Agent Protocol that is stored on Postgres, and a bare JSON echo: CPU of the server's process."""
+    control_port, port = free_port(), free_port()
+    echo = http_request("/echo", {"input": {"text": "hello"}})
+    request = faces.REQUESTS["agent protocol wait"]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "dragoman.toml").write_text(f'[storage]\nurl = "{url}"\n')
+        control_command = [sys.executable, str(HERE / "control.py"), str(control_port), *stack]
+        our_command = [sys.executable, str(HERE / "served.py"), str(port), *stack, url]
+        with server(control_command, control_port) as bare, server(our_command, port) as ours:
+            loads: list[tuple[Load, Load]] = []
+            for _ in range(rounds):
+                loads.append((load(bare, control_port, echo, 16, seconds), load(ours, port, request, 16, seconds)))
+    ratio = statistics.median(run.cpu_us / plain.cpu_us for plain, run in loads)
+    cpu, plain = (statistics.median(pair[n].cpu_us for pair in loads) for n in (1, 0))
+    per_second = statistics.median(run.per_second for _, run in loads)
+    print(
+        f"durable run on {stack[1]}, c=16: {cpu:.0f} µs CPU, {ratio:.2f} × a bare echo ({plain:.0f} µs; limit "
+        f"{ECHO_LIMIT:g}), {per_second:.0f}/s"
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("url", nargs="?", default=os.environ.get("DATABASE_URL"))
+    parser.add_argument("--quick", action="store_true", help="a short form")
+    parser.add_argument("--only", choices=["commits", "run"])
+    chosen = parser.parse_args()
+    if chosen.url is None:
+        parser.error("the database's URL is missing; give it here or as DATABASE_URL")
+    number, rounds = (400, 3) if chosen.quick else (1600, 5)
+    if chosen.only != "run":
+        asyncio.run(commits(chosen.url, number, rounds))
+    if chosen.only != "commits":
+        for stack in faces.STACKS.values():
+            durable_run(chosen.url, stack, 2.0 if chosen.quick else 5.0, 1 if chosen.quick else 3)
+
+
 if __name__ == "__main__":
-    asyncio.run(measure(sys.argv[1] if len(sys.argv) > 1 else os.environ["DATABASE_URL"]))
+    main()
