@@ -19,7 +19,7 @@ Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the UR
 
 def add_keeping(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (backup, restore):
+    for command in (backup, restore, move):
         app.command()(command)
 
 
@@ -46,3 +46,17 @@ def restore(
     from dragoman.cli.backup import restore
 
     restore(file, replace=replace, config=config, storage=storage)
+
+
+def move(
+    target: Annotated[str, typer.Option("--to", help="The URL of an empty Postgres database.")],
+    source: Annotated[
+        Path | None, typer.Option("--from", help="The ledger's file.", show_default="that of the settings")
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the file in its place.")] = False,
+    config: Config = None,
+) -> None:
+    """Move a ledger from a file to Postgres: all of it, verified, or nothing. No server may have it open."""
+    from dragoman.cli.move import move
+
+    move(source, target, keep=keep, config=config)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-from datetime import UTC, datetime
 from pathlib import Path
 
 from dragoman.memory.errors import Conflict, InputInvalid
 from dragoman.memory.sqlite.backup import check_file, digest_of, flush, read_manifest
+from dragoman.memory.sqlite.departure import put_aside
 from dragoman.memory.sqlite.lockfile import LockFile
 
 __all__ = ["restore"]
@@ -33,7 +33,7 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
         if ledger.exists() and not replace:
             raise Conflict(f"There is a ledger {ledger}; give --replace to put it aside for the backup.")
         draft = _checked_copy(backup, ledger)
-        kept = _put_aside(ledger)
+        kept = put_aside(ledger, "before")
         draft.replace(ledger)
         flush(ledger.parent)
         return kept
@@ -56,15 +56,3 @@ def _checked_copy(backup: Path, ledger: Path) -> Path:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-
-
-def _put_aside(ledger: Path) -> Path | None:
-    """Move a ledger away with its WAL, which must never be read with another file."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
-    aside = ledger.with_name(f"{ledger.name}.before-{stamp}")
-    # The WAL first: a file without its own is older, one with another's is damaged.
-    for suffix in ("-wal", "-shm", ""):
-        old = ledger.with_name(ledger.name + suffix)
-        if old.exists():
-            old.replace(aside.with_name(aside.name + suffix))
-    return aside if aside.exists() else None

@@ -31,6 +31,7 @@ __all__ = [
     "refresh_items",
     "search_items",
     "sweep_items",
+    "tenant_word",
 ]
 
 _PUT = SQL["put_item"]
@@ -104,7 +105,7 @@ def put_item(
     (known,) = tx.execute(_PUT_TEXT, place).fetchone()
     tx.execute(_DELETE_WORDS, (known,))
     if text := text_of(value, index):
-        tx.execute(_PUT_WORDS, (known, _tenant_word(tenant), text))
+        tx.execute(_PUT_WORDS, (known, tenant_word(tenant), text))
     return _item_of(row)
 
 
@@ -171,15 +172,15 @@ def _ranked(db: sqlite3.Connection, where: Row, query: str) -> Iterator[tuple[St
     if not given:
         return
     words, wanted = words_of(" ".join(given)), " OR ".join(f'"{word}"' for word in given)
-    match = f"tenant : {_tenant_word(where[0])} AND text : ({wanted})"
+    match = f"tenant : {tenant_word(where[0])} AND text : ({wanted})"
     rows = db.execute(_WITH_WORDS, (*where, match, _MOST_FOUND)).fetchall()
     found = scores(words, [row[6] for row in rows])
     for score, row in sorted(zip(found, rows, strict=True), key=lambda one: (-one[0], one[1][0], one[1][1])):
         yield _item_of(row, score), row[5] is not None
 
 
-def _tenant_word(tenant: str) -> str:
-    """A tenant as one word of letters and digits."""
+def tenant_word(tenant: str) -> str:
+    """A tenant as one word of letters and digits, as the embedded index of words has it."""
     return "t" + tenant.encode().hex()
 
 

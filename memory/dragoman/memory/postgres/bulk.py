@@ -1,0 +1,154 @@
+"""``Bulk`` over a Postgres database: COPY in, cursors of the server out. Others may write meanwhile, unless ``alone``.
+
+Of plain psycopg, for it blocks; the ledger's own connections are the event loop's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, cast
+
+import psycopg
+from psycopg import IsolationLevel, errors, sql
+
+from dragoman.memory.bulk import PIECE, Numbered, Row, pieces
+from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
+from dragoman.memory.postgres.ledger import PostgresLedger
+from dragoman.memory.words import words_of
+
+__all__ = ["PostgresBulk"]
+
+# The tables themselves: what they are parted into is read and written through them.
+_TABLES: Final = """
+SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)
+FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
+WHERE NOT a.attisdropped AND a.attgenerated = ''
+  AND c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND c.relname NOT IN ('migrations', 'store_words')
+GROUP BY c.relname ORDER BY c.relname
+"""
+_NUMBERED: Final = """
+SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+WHERE c.relnamespace = current_schema()::regnamespace AND a.attidentity <> '' AND NOT a.attisdropped
+"""
+_TEXT: Final = "(SELECT w.text FROM store_words AS w WHERE w.id = store_texts.id)"
+_NUMBERS: Final[Mapping[Numbered, str]] = {
+    "runs": "'run_ordinals'",
+    "deliveries": "pg_get_serial_sequence('deliveries', 'ordinal')",
+    "store_texts": "pg_get_serial_sequence('store_texts', 'id')",
+}
+
+
+class PostgresBulk:
+    """The tables of the ledger in the database at ``url``, which is brought to this version when it is written to."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._opened: psycopg.Connection[Row] | None = None
+
+    @contextmanager
+    def reading(self) -> Generator[None]:
+        """See ``Bulk.reading``."""
+        with self._connected() as db:
+            db.isolation_level = IsolationLevel.REPEATABLE_READ
+            db.read_only = True
+            with db.transaction():
+                yield
+
+    @contextmanager
+    def writing(self, *, alone: bool = False) -> Generator[None]:
+        """See ``Bulk.writing``. ``alone`` waits up to 10 s for those who write."""
+        asyncio.run(PostgresLedger(self._url).migrate())
+        with self._connected() as db, db.transaction():
+            if alone:
+                db.execute("SET LOCAL lock_timeout = '10s'")
+                names = sql.SQL(", ").join(map(sql.Identifier, self.tables()))
+                db.execute(sql.SQL("LOCK TABLE {} IN EXCLUSIVE MODE").format(names))
+            yield
+
+    def tables(self) -> Mapping[str, Sequence[str]]:
+        """See ``Bulk.tables``."""
+        found: dict[str, Sequence[str]] = dict(
+            cast("list[tuple[str, list[str]]]", self._db.execute(_TABLES).fetchall())
+        )
+        return {name: [*columns, "text"] if name == "store_texts" else columns for name, columns in found.items()}
+
+    def rows(self, table: str, columns: Sequence[str], tenant: str | None = None, order: str = "") -> Iterator[Row]:
+        """See ``Bulk.rows``."""
+        virtual = {"text": _TEXT} if table == "store_texts" else {}
+        chosen = ", ".join(virtual.get(column, column) for column in columns)
+        where = "" if tenant is None else " WHERE tenant = %s"
+        by = f" ORDER BY {order}" if order else ""
+        with self._db.cursor(name="rows") as cursor:
+            cursor.itersize = PIECE
+            cursor.execute(
+                f"SELECT {chosen} FROM {table}{where}{by}".encode(), None if tenant is None else (tenant,), binary=True
+            )
+            yield from cursor
+
+    def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:
+        """See ``Bulk.insert``."""
+        if table != "store_texts" or "text" not in columns:
+            return self._copy(table, columns, rows)
+        count, at = 0, columns.index("text")
+        known = [place for place in range(len(columns)) if place != at]
+        for piece in pieces(rows):
+            self._copy(table, [columns[place] for place in known], ([row[place] for place in known] for row in piece))
+            self._index(columns.index("id"), at, piece)
+            count += len(piece)
+        return count
+
+    def numbers(self, table: Numbered, count: int) -> Sequence[int]:
+        """See ``Bulk.numbers``."""
+        found = self._db.execute(f"SELECT nextval({_NUMBERS[table]}) FROM generate_series(1, %s)".encode(), (count,))
+        return sorted(number for (number,) in found.fetchall())
+
+    def go_on(self) -> None:
+        """Let new rows be numbered after those that were inserted with their numbers."""
+        numbered = [(f"pg_get_serial_sequence('{t}', '{c}')", t, c) for t, c in self._db.execute(_NUMBERED).fetchall()]
+        for sequence, table, column in [*numbered, ("'run_ordinals'", "runs", "ordinal")]:
+            last = f"greatest(max({column}), 1), max({column}) IS NOT NULL"
+            self._db.execute(f"SELECT setval({sequence}, {last}) FROM {table}".encode())
+
+    @property
+    def _db(self) -> psycopg.Connection[Row]:
+        if self._opened is None:
+            raise LedgerBusy("The ledger is closed.")
+        return self._opened
+
+    def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        count = 0
+        statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
+        with self._db.cursor() as cursor, cursor.copy(statement) as copy:
+            for row in rows:
+                copy.write_row(row)
+                count += 1
+        return count
+
+    def _index(self, id: int, text: int, rows: Sequence[Row]) -> None:
+        plain = [(row[id], row[text].replace("\x00", " ")) for row in rows if row[text] is not None]
+        self._copy(
+            "store_words", ("id", "text", "words"), ([*row, list(dict.fromkeys(words_of(row[1])))] for row in plain)
+        )
+
+    @contextmanager
+    def _connected(self) -> Generator[psycopg.Connection[Row]]:
+        try:
+            with psycopg.connect(self._url) as db:
+                self._opened = db
+                yield db
+        except psycopg.Error as error:
+            raise _translated(error) from error
+        finally:
+            self._opened = None
+
+
+def _translated(error: psycopg.Error) -> DragomanError:
+    said = str(error).strip().split("\n", 1)[0]
+    if isinstance(error, errors.UniqueViolation):
+        return Conflict(f"A row with this id exists already in {error.diag.table_name}.")
+    if isinstance(error, psycopg.DataError):
+        return InputInvalid(f"A value cannot be kept by Postgres: {said}.")
+    return LedgerBusy(f"The database cannot take this now: {said}")
