@@ -9,6 +9,7 @@ import pytest
 
 from dragoman.memory.errors import InputInvalid, RunNotFound, ThreadNotFound
 from dragoman.memory.ids import now_micros
+from dragoman.memory.latest import Latest
 from dragoman.memory.ledger import Batch, Ledger, NewArtifact, NewEvent, RunFilter, ThreadFilter
 from dragoman.memory.model import RunStatus
 
@@ -161,3 +162,28 @@ async def test_another_tenant_sees_nothing(ledger: Ledger) -> None:
     assert await ledger.search_items(other, ()) == []
     assert await ledger.namespaces(other) == []
     assert await ledger.delete_item(other, ("n",), "k") is False
+
+
+async def test_an_agents_runs_are_listed_and_counted_by_their_last_change(ledger: Ledger) -> None:
+    waiting, lease = await start(ledger, agent="a")
+    done, done_lease = await start(ledger, agent="a")
+    await start(ledger, agent="b")
+    queued = await submit(ledger, agent="a", wake_at=FAR)
+    await ask(ledger, lease, "ok")
+    await change(ledger, done_lease, RunStatus.SUCCEEDED)
+    expected = [done.id, waiting.id, queued.id]
+    seen: list[str] = []
+    before = None
+    while page := await ledger.latest_runs(TENANT, Latest("a"), 1, before):
+        (view,) = page
+        seen.append(view.run.id)
+        before = view.run.updated_at, view.run.ordinal
+    assert seen == expected
+    assert [v.run.id for v in await ledger.latest_runs(TENANT, Latest("a"), 2)] == expected[:2]
+    (view,) = await ledger.latest_runs(TENANT, Latest("a", frozenset({RunStatus.WAITING})))
+    assert [interrupt.key for interrupt in view.interrupts] == ["ok"]
+    after = Latest("a", updated_after=view.run.updated_at)
+    assert [v.run.id for v in await ledger.latest_runs(TENANT, after)] == [done.id]
+    assert [await ledger.count_latest(TENANT, which) for which in (Latest("a"), after, Latest("c"))] == [3, 1, 0]
+    assert await ledger.count_latest(TENANT, Latest("a", frozenset({RunStatus.QUEUED})), 1) == 1
+    assert await ledger.latest_runs("other", Latest("a")) == []

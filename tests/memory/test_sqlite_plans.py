@@ -19,9 +19,12 @@ MAY_SCAN = {
     "keys_of_tenant": "api_keys",
     "count_dead_letters": "dead_letters USING COVERING INDEX dead_letters_by_tenant",
     "count_due": "runs USING INDEX runs_queued",
+    "count_latest_runs": "found",
     "expire_leases": "runs USING INDEX runs_running",
     "delete_item_words": "store_words VIRTUAL TABLE INDEX 0:=",
     "items_with_words": "w VIRTUAL TABLE INDEX 0:M2",
+    "data_keys_under_others": "data_keys",
+    "master_keys_used": "data_keys",
     "renew_leases": "runs USING INDEX runs_running",
     "runs_with_overdue_lease": "runs USING INDEX runs_running",
 }

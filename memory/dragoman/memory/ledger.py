@@ -22,6 +22,7 @@ from typing import Protocol
 
 from dragoman.memory.assistants import AssistantLedger
 from dragoman.memory.crons import Cron, CronLedger
+from dragoman.memory.latest import LatestLedger
 from dragoman.memory.model import (
     ApiKey,
     Checkpoint,
@@ -229,7 +230,9 @@ class RunFilter:
     metadata: Mapping[str, Json] | None = None
 
 
-class Ledger(ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, ReplicaLedger, Protocol):
+class Ledger(
+    ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, ReplicaLedger, LatestLedger, Protocol
+):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
 

@@ -1,14 +1,14 @@
 """ListTasks (A2A 1.0, section 3.1.4): the caller's tasks of one agent, filtered, the latest status first, in pages.
 
-The ledger lists runs by when they were opened, and a TaskState may be finer than a status. So the newest runs that
-could match are looked through, a ledger page at a time, and the best are kept: what is held is one page, what is looked
-through is bounded.
+The ledger lists an agent's runs by their last change. A TaskState may be finer than a status: then runs are looked
+through until the page is full, and counted in a bounded number of them. The runs of one context are few: they are
+looked through as a whole.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from heapq import nlargest
 from typing import Final
 
@@ -16,10 +16,13 @@ from dragoman.a2a import project
 from dragoman.a2a.errors import invalid
 from dragoman.a2a.params import Listing
 from dragoman.engine import Engine
+from dragoman.memory.latest import Latest
 from dragoman.memory.ledger import RunFilter
 from dragoman.memory.model import Json, Principal, RunStatus, RunView
 
 __all__ = ["list_tasks"]
+
+Key = tuple[int, int]
 
 _STATUSES: Final[Mapping[str, frozenset[RunStatus] | None]] = {
     "": None,
@@ -34,8 +37,12 @@ _STATUSES: Final[Mapping[str, frozenset[RunStatus] | None]] = {
 }
 """The statuses that a run in a state may have."""
 
+_WHOLE: Final = frozenset({"", "TASK_STATE_COMPLETED", "TASK_STATE_CANCELED"})
+"""The states that are all of their statuses."""
+
 _PAGE: Final = 250
-_MOST: Final = 5000  # runs looked through; narrower filters reach further back
+_MOST: Final = 5000  # counted, of a status
+_LOOKED_THROUGH: Final = 1000  # counted among, where a state is not all of its statuses
 
 
 async def list_tasks(
@@ -43,12 +50,49 @@ async def list_tasks(
 ) -> dict[str, Json]:
     """A ListTasksResponse. Raises ``Fault`` for a page token that is none of ours."""
     before = _decode(wanted.page_token) if wanted.page_token else None
-    where = RunFilter(
-        agent=agent,
-        thread_id=wanted.context_id or None,
-        statuses=_STATUSES[wanted.state],
-        updated_after=None if wanted.updated_after is None else wanted.updated_after - 1,  # that moment is included
-    )
+    found = _of_context if wanted.context_id else _of_agent
+    best, total = await found(engine, principal, agent, wanted, before)
+    shown = best[: wanted.page_size]
+    return {
+        "tasks": [project.task(view, wanted.history_length, wanted.include_artifacts, link) for view in shown],
+        "nextPageToken": _encode(shown[-1]) if len(best) > len(shown) else "",
+        "pageSize": wanted.page_size,
+        "totalSize": total,
+    }
+
+
+async def _of_agent(
+    engine: Engine, principal: Principal, agent: str, wanted: Listing, before: Key | None
+) -> tuple[Sequence[RunView], int]:
+    """A page and one more, and the number of all."""
+    which = Latest(agent, _STATUSES[wanted.state], _after(wanted))
+    if wanted.state in _WHOLE:
+        page = await engine.latest_runs(principal, which, wanted.page_size + 1, before)
+        return page, await engine.count_latest(principal, which, _MOST)
+    page = await _in_state(engine, principal, which, wanted.state, before, wanted.page_size + 1)
+    counted = await _in_state(engine, principal, which, wanted.state, None, _MOST, _LOOKED_THROUGH)
+    return page, len(counted)
+
+
+async def _in_state(
+    engine: Engine, principal: Principal, which: Latest, state: str, before: Key | None, enough: int, among: int = _MOST
+) -> list[RunView]:
+    """Up to ``enough`` runs in a state, among so many that might be."""
+    found: list[RunView] = []
+    for _ in range(among // _PAGE):
+        page = await engine.latest_runs(principal, which, _PAGE, before)
+        found += [view for view in page if _is_in(view, state)]
+        if len(page) < _PAGE or len(found) >= enough:
+            break
+        before = _key(page[-1])
+    return found[:enough]
+
+
+async def _of_context(
+    engine: Engine, principal: Principal, agent: str, wanted: Listing, before: Key | None
+) -> tuple[Sequence[RunView], int]:
+    """The same of one context."""
+    where = RunFilter(agent, wanted.context_id, _STATUSES[wanted.state], updated_after=_after(wanted))
     total, best = 0, list[RunView]()
     cursor: str | None = None
     for _ in range(_MOST // _PAGE):
@@ -60,20 +104,18 @@ async def list_tasks(
         cursor = page.cursor
         if cursor is None:
             break
-    shown = best[: wanted.page_size]
-    return {
-        "tasks": [project.task(view, wanted.history_length, wanted.include_artifacts, link) for view in shown],
-        "nextPageToken": _encode(shown[-1]) if len(best) > len(shown) else "",
-        "pageSize": wanted.page_size,
-        "totalSize": total,
-    }
+    return best, total
+
+
+def _after(wanted: Listing) -> int | None:
+    return None if wanted.updated_after is None else wanted.updated_after - 1  # that moment is included
 
 
 def _is_in(view: RunView, state: str) -> bool:
     return not state or project.state(view.run, view.open_interrupts) == state
 
 
-def _key(view: RunView) -> tuple[int, int]:
+def _key(view: RunView) -> Key:
     return view.run.updated_at, view.run.ordinal
 
 
@@ -82,7 +124,7 @@ def _encode(last: RunView) -> str:
     return base64.urlsafe_b64encode(f"{updated_at}.{ordinal}".encode()).decode().rstrip("=")
 
 
-def _decode(token: str) -> tuple[int, int]:
+def _decode(token: str) -> Key:
     try:
         text = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode("ascii")
         updated_at, ordinal = text.split(".")

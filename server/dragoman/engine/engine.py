@@ -36,6 +36,7 @@ from dragoman.engine.waiters import Looking, Waiters
 from dragoman.engine.worker import Worker
 from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
 from dragoman.memory.ids import uuid7
+from dragoman.memory.latest import Latest
 from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, InterruptStatus, Json, Page, Principal, Run, RunStatus, RunView, Step
 
@@ -207,6 +208,16 @@ class Engine(ThreadVerbs, ItemVerbs):
     ) -> Page[RunView]:
         """Runs, newest first, a page at a time; ``bare`` ones come without interrupts and artifacts."""
         return await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor, bare=bare)
+
+    async def latest_runs(
+        self, principal: Principal, which: Latest, limit: int = 50, before: tuple[int, int] | None = None
+    ) -> Sequence[RunView]:
+        """Runs of an agent, the latest change first; ``before`` as ``LatestLedger.latest_runs`` has it."""
+        return await self.ledger.latest_runs(principal.tenant, which, limit, before)
+
+    async def count_latest(self, principal: Principal, which: Latest, most: int = 5000) -> int:
+        """How many those are, counted up to ``most`` of each status."""
+        return await self.ledger.count_latest(principal.tenant, which, most)
 
     async def answer(self, principal: Principal, run_id: str, answers: Mapping[str, Json]) -> Run:
         """Answer open interrupts by key or id; the run goes on.

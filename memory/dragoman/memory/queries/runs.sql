@@ -197,3 +197,17 @@ SELECT {run_columns} FROM runs WHERE ordinal IN (
     SELECT ordinal FROM runs INDEXED BY runs_pending
     WHERE tenant = ?1 AND {is_pending} AND status = ?2 AND ordinal < ?3)
 {and_matches} ORDER BY ordinal DESC;
+
+-- The latest change first, each status by one index.
+
+-- :name latest_runs_before
+-- tenant, agent, status, updated_at and ordinal of the last one seen, updated_after, limit
+SELECT {run_columns} FROM runs INDEXED BY runs_changed
+WHERE tenant = ?1 AND agent = ?2 AND status = ?3 AND (updated_at, ordinal) < (?4, ?5) AND updated_at > ?6
+ORDER BY updated_at DESC, ordinal DESC LIMIT ?7;
+
+-- :name count_latest_runs
+-- tenant, agent, status, updated_after, most
+SELECT count(*) FROM (
+    SELECT 1 FROM runs INDEXED BY runs_changed
+    WHERE tenant = ?1 AND agent = ?2 AND status = ?3 AND updated_at > ?4 LIMIT ?5) AS found;

@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
-from dragoman.memory.model import ApiKey, Checkpoint, Json, Thread
-from dragoman.memory.verbs import facts, keys, thread_lists, threads
+from dragoman.memory.latest import Latest
+from dragoman.memory.model import ApiKey, Checkpoint, Json, RunView, Thread
+from dragoman.memory.verbs import facts, keys, latest, thread_lists, threads
 from dragoman.memory.verbs.through import Through
 
 __all__ = ["KeptVerbs"]
@@ -18,6 +19,16 @@ class KeptVerbs(ABC):
     @property
     @abstractmethod
     def _runner(self) -> Through: ...
+
+    async def latest_runs(
+        self, tenant: str, which: Latest, limit: int = 50, before: tuple[int, int] | None = None
+    ) -> Sequence[RunView]:
+        """See ``LatestLedger.latest_runs``."""
+        return await self._runner.read(latest.read_latest, tenant, which, limit, before)
+
+    async def count_latest(self, tenant: str, which: Latest, most: int = 5000) -> int:
+        """See ``LatestLedger.count_latest``."""
+        return await self._runner.read(latest.count_latest, tenant, which, most)
 
     # -- threads ------------------------------------------------------------------------------------------------------
 
