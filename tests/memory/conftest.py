@@ -8,13 +8,16 @@ from pathlib import Path
 import pytest
 
 from dragoman.memory.ledger import Ledger
+from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sqlite import SqliteLedger
 
 from .postgres_ledgers import ledger_in
 
+MASTERS = MasterKeys([b"k" * 32])
 LEDGERS: Mapping[str, Callable[[Path], Ledger]] = {
     "sqlite": lambda folder: SqliteLedger(folder / "ledger.db"),
     "postgres": ledger_in,
+    "sealed": lambda folder: SqliteLedger(folder / "ledger.db", masters=MASTERS),
 }
 
 Reopen = Callable[[], Awaitable[Ledger]]

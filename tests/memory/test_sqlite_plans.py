@@ -25,6 +25,7 @@ MAY_SCAN = {
     "items_with_words": "w VIRTUAL TABLE INDEX 0:M2",
     "data_keys_under_others": "data_keys",
     "master_keys_used": "data_keys",
+    "texts_after": "w VIRTUAL TABLE INDEX 0:=",
     "renew_leases": "runs USING INDEX runs_running",
     "runs_with_overdue_lease": "runs USING INDEX runs_running",
 }

@@ -59,6 +59,11 @@ DELETE FROM store_words WHERE rowid = ?;
 -- tenant, namespace, key
 DELETE FROM store_texts WHERE tenant = ? AND namespace = ? AND key = ? RETURNING id;
 
+-- :name texts_after
+-- id, limit
+SELECT t.id, t.tenant, w.text FROM store_texts AS t CROSS JOIN store_words AS w ON w.rowid = t.id
+WHERE t.id > ? ORDER BY t.id LIMIT ?;
+
 -- :name expired_items
 -- now, limit
 SELECT tenant, namespace, key FROM store_items INDEXED BY store_items_expiring

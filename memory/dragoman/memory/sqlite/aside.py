@@ -6,12 +6,16 @@ server looks at what is due every few seconds.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from dragoman.memory.model import ApiKey
 from dragoman.memory.outbox import DeadLetter, Delivery, DeliveryCounts, DeliveryStatus
+from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import transact
+from dragoman.memory.sqlite.sealed import check_keys, opening
 from dragoman.memory.verbs.dead_letters import (
     drop_dead_letter,
     read_counts,
@@ -22,6 +26,8 @@ from dragoman.memory.verbs.dead_letters import (
 from dragoman.memory.verbs.keys import add_key, read_keys, revoke_key
 
 __all__ = ["SqliteDeliveries", "SqliteKeys"]
+
+T = TypeVar("T")
 
 
 class SqliteKeys:
@@ -44,29 +50,37 @@ class SqliteKeys:
 
 
 class SqliteDeliveries:
-    """The deliveries of the ledger at ``path``. Blocks: not for the event loop."""
+    """The deliveries of the ledger at ``path``. Blocks: not for the event loop. Raises ``MasterKeyMissing``."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, masters: MasterKeys | None = None) -> None:
         self._path = Path(path)
+        self._masters = masters
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        def checked(db: sqlite3.Connection) -> T:
+            check_keys(db, self._masters)
+            return work(opening(db, self._masters))
+
+        return transact(self._path, checked)
 
     def dead_letters(self, tenant: str | None = None, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
         """See ``OutboxLedger.dead_letters``."""
-        return transact(self._path, lambda db: read_dead_letters(db, tenant, limit, after))
+        return self._do(lambda db: read_dead_letters(db, tenant, limit, after))
 
     def deliveries(
         self, status: DeliveryStatus | None = None, limit: int = 100, tenant: str | None = None
     ) -> Sequence[Delivery]:
         """See ``OutboxLedger.deliveries``."""
-        return transact(self._path, lambda db: read_deliveries(db, tenant, None, status, limit, None)).items
+        return self._do(lambda db: read_deliveries(db, tenant, None, status, limit, None)).items
 
     def counts(self, tenant: str | None = None) -> DeliveryCounts:
         """See ``OutboxLedger.count_deliveries``."""
-        return transact(self._path, lambda db: read_counts(db, tenant))
+        return self._do(lambda db: read_counts(db, tenant))
 
     def retry(self, number: int, tenant: str | None = None) -> bool:
         """See ``OutboxLedger.retry_dead_letter``."""
-        return transact(self._path, lambda db: retry_dead_letter(db, number, tenant))
+        return self._do(lambda db: retry_dead_letter(db, number, tenant))
 
     def drop(self, number: int, tenant: str | None = None) -> bool:
         """See ``OutboxLedger.drop_dead_letter``."""
-        return transact(self._path, lambda db: drop_dead_letter(db, number, tenant))
+        return self._do(lambda db: drop_dead_letter(db, number, tenant))

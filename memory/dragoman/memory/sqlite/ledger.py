@@ -22,9 +22,11 @@ from dragoman.memory.model import (
     Step,
 )
 from dragoman.memory.replicas import News
+from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.reader import Reader
+from dragoman.memory.sqlite.sealed import check_keys
 from dragoman.memory.sqlite.through import WriterAndReader
 from dragoman.memory.sqlite.writer import Writer
 from dragoman.memory.verbs import (
@@ -54,11 +56,12 @@ class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerb
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
-    them.
+    them. With ``masters`` values are sealed.
     """
 
-    def __init__(self, path: str | Path, *, fsync_deltas: bool = False) -> None:
+    def __init__(self, path: str | Path, *, fsync_deltas: bool = False, masters: MasterKeys | None = None) -> None:
         self._path = Path(path)
+        self._masters = masters
         self._fsync_deltas = fsync_deltas
         self._lock = LockFile(self._path)
         self._opened: WriterAndReader | None = None
@@ -66,17 +69,20 @@ class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerb
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """See ``Ledger.open``. All leases end: their holders went with the last process."""
+        """See ``Ledger.open``. All leases end: their holders went with the last process.
+
+        Raises ``MasterKeyMissing``.
+        """
         if self._opened is not None:
             return
         await asyncio.to_thread(self._lock.acquire)
         try:
-            db = await asyncio.to_thread(_open, self._path)
-            reader = Reader(self._path)
+            db = await asyncio.to_thread(_open, self._path, self._masters)
+            reader = Reader(self._path, self._masters)
         except BaseException:
             self._lock.release()
             raise
-        writer = Writer(db)
+        writer = Writer(db, self._masters)
         writer.start()
         self._opened = WriterAndReader(writer, reader)
         await writer.run(claim.expire_leases)
@@ -230,11 +236,12 @@ class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerb
         return self._reader.here(reading.read_depth)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, masters: MasterKeys | None) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = connect_writer(path)
     try:
         migrate(db)
+        check_keys(db, masters)
     except sqlite3.Error as error:
         db.close()
         raise translated(error) from error

@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import connect_reader, translated
+from dragoman.memory.sqlite.sealed import opening
 
 __all__ = ["Reader"]
 
@@ -26,10 +28,12 @@ T = TypeVar("T")
 class Reader:
     """Two connections that cannot write."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, masters: MasterKeys | None = None) -> None:
         self._loop = asyncio.get_running_loop()
         self._here = connect_reader(path)
         self._apart = connect_reader(path)
+        self._seen_here = opening(self._here, masters)
+        self._seen_apart = opening(self._apart, masters)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="dragoman-reader")
         self._closed = False
 
@@ -37,7 +41,7 @@ class Reader:
         """Read now, on this thread. Raises what ``read`` raises, or ``LedgerBusy``."""
         if self._closed:
             raise LedgerBusy("The ledger is closed.")
-        return _read(self._here, read, *args, **kwargs)
+        return _read(self._seen_here, read, *args, **kwargs)
 
     async def apart(
         self, read: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
@@ -45,7 +49,7 @@ class Reader:
         """Read in the reader's thread. Raises what ``read`` raises, or ``LedgerBusy``."""
         if self._closed:
             raise LedgerBusy("The ledger is closed.")
-        return await self._loop.run_in_executor(self._pool, lambda: _read(self._apart, read, *args, **kwargs))
+        return await self._loop.run_in_executor(self._pool, lambda: _read(self._seen_apart, read, *args, **kwargs))
 
     async def close(self) -> None:
         """Finish the reads that run, then close."""

@@ -23,7 +23,9 @@ from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
 from dragoman.memory.errors import DragomanError, LedgerBusy
+from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import translated
+from dragoman.memory.sqlite.sealed import SealedTx
 from dragoman.memory.sqlite.tx import SqliteTx
 
 __all__ = ["Writer"]
@@ -45,9 +47,9 @@ _Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 class Writer:
     """Owns a connection from ``start`` to ``close``. ``run`` is called from one event loop."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None = None) -> None:
         self._db = db
-        self._tx = SqliteTx(db)
+        self._tx = SqliteTx(db) if masters is None else SealedTx(db, masters)
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._pending: list[_Job] = []

@@ -321,6 +321,11 @@ INSERT INTO store_words (id, text, words) VALUES (?1, ?2, ARRAY(SELECT jsonb_arr
 -- id
 DELETE FROM store_words WHERE id = ?1;
 
+-- :name texts_after
+-- id, limit
+SELECT t.id, t.tenant, w.text FROM store_texts AS t JOIN store_words AS w ON w.id = t.id
+WHERE t.id > ?1 ORDER BY t.id LIMIT ?2;
+
 -- :name expired_items
 -- now, limit
 SELECT tenant, namespace, key FROM store_items

@@ -1,0 +1,150 @@
+"""One value, sealed and opened; and the parameters and rows of a statement, of which ``places`` says what is sealed.
+
+A sealed value is the byte 1 (which no JSON begins with), the data key's number, a nonce of 96 random bits and what
+AES-256-GCM makes of the value; of a text, the character U+0001 and the rest in Base64. What does not begin so was
+written before sealing was on, and is read as it is. Below: ``data_keys``. Above: ``cursors``, and the ledgers.
+"""
+
+from __future__ import annotations
+
+import os
+from binascii import Error as NotBase64
+from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from cryptography.exceptions import InvalidTag
+
+from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.sealing.data_keys import Ask, DataKey, Keyring
+from dragoman.memory.sealing.errors import Unreadable
+from dragoman.memory.sealing.places import Column, Place
+from dragoman.memory.sealing.words import Words
+
+__all__ = ["SEALED", "Cells", "is_sealed"]
+
+SEALED: Final = 1
+_MARK: Final = "\x01"
+_HEAD: Final = 5
+_NONCE: Final = 12
+# They tell nothing, and most of what is kept of them is these.
+_NOTHING: Final = frozenset((None, b"null", b"{}", b"[]", b"", ""))
+
+
+def is_sealed(value: Any) -> bool:
+    """Whether a value as it is kept is sealed."""
+    return value.startswith(_MARK) if type(value) is str else type(value) is bytes and value[:1] == b"\x01"
+
+
+def _number(value: Any, text: bool) -> int:
+    head = a2b_base64(value[1:9]) if text else value[1:_HEAD]
+    return int.from_bytes(head[:4], "big")
+
+
+def _sealed_to(prefix: str, key: Iterable[Any]) -> bytes:
+    """Table, column and what names the row; the lengths keep one from running into the next."""
+    return (prefix + "".join([f"{len(part)}:{part}" for part in map(str, key)])).encode()
+
+
+class Cells:
+    """Seals and opens within one transaction, or on one connection; ``ask`` runs a statement on it as it is."""
+
+    def __init__(self, keys: Keyring, ask: Ask) -> None:
+        self._keys = keys
+        self._ask = ask
+        self._made: dict[str, DataKey] = {}
+        self.words = Words(self._first, self._sealing)
+
+    def forget(self) -> None:
+        """Something was rolled back."""
+        self._made.clear()
+        self._keys.forget()
+
+    # -- statements ---------------------------------------------------------------------------------------------------
+    def sealed(self, place: Place, parameters: Sequence[Any]) -> tuple[Any, ...]:
+        """The parameters of a statement with what is to be sealed sealed; those of several rows follow each other."""
+        values = list(parameters)
+        for start in range(0, len(values), place.width):
+            for column in place.writes:
+                at = start + column.at
+                if values[at] not in _NOTHING:
+                    key = [parameters[start + part] for part in column.key]
+                    values[at] = self.seal(values[at], column.prefix, key, column.text)
+        return tuple(values)
+
+    def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
+        """A row with what is sealed opened. Raises ``Unreadable``, with the rest of the row."""
+        values = list(row)
+        broken: Unreadable | None = None
+        for column in place.reads:
+            value = row[column.at]
+            if value and (value[0] == _MARK if column.text else value[0] == SEALED):
+                try:
+                    values[column.at] = self.open(value, column.prefix, _key_of(column, parameters, row), column.text)
+                except Unreadable as error:
+                    values[column.at], broken = None, error
+        if broken is not None:
+            broken.row = tuple(values)
+            raise broken
+        return tuple(values)
+
+    # -- values -------------------------------------------------------------------------------------------------------
+    def seal(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
+        """A value sealed to its column and row; ``key`` names the row and begins with the tenant."""
+        data = self._sealing(key[0])
+        nonce = os.urandom(_NONCE)
+        plain = value.encode() if text else value
+        whole = data.head + nonce + data.cipher.encrypt(nonce, plain, _sealed_to(prefix, key))
+        return _MARK + b2a_base64(whole[1:], newline=False).decode() if text else whole
+
+    def open(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
+        """A sealed value. Raises ``Unreadable`` for one that was changed or belongs elsewhere."""
+        try:
+            whole = b"\x01" + a2b_base64(value[1:]) if text else value
+            data = self._key(key[0], int.from_bytes(whole[1:_HEAD], "big"))
+            nonce, sealed = whole[_HEAD : _HEAD + _NONCE], whole[_HEAD + _NONCE :]
+            plain = data.cipher.decrypt(nonce, sealed, _sealed_to(prefix, key))
+        except (InvalidTag, NotBase64, ValueError):
+            table, column, _ = prefix.split("|")
+            raise Unreadable(
+                f"What is kept in {column} of {table} {', '.join(map(str, key[1:]))} cannot be read: it was changed, or"
+                " belongs to another row. Everything else can; restore this row from a backup."
+            ) from None
+        return plain.decode() if text else plain
+
+    def turned(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str | None:
+        """A value that is there already under the newest data key; None where it is, or needs none."""
+        if value in _NOTHING:
+            return None
+        if is_sealed(value):
+            if _number(value, text) == self._sealing(key[0]).number:
+                return None
+            value = self.open(value, prefix, key, text)
+        return self.seal(value, prefix, key, text)
+
+    # -- keys ---------------------------------------------------------------------------------------------------------
+    def _sealing(self, tenant: str) -> DataKey:
+        """The key that seals, made when there is none."""
+        for _ in range(3):
+            found = self._made.get(tenant) or self._keys.newest(tenant, self._ask)
+            if found is not None:
+                return found
+            made = self._keys.make(tenant, 1, self._ask)
+            if made is not None:
+                self._made[tenant] = made
+        raise LedgerBusy(f"The data key of tenant {tenant!r} is being made by another process; try again.")
+
+    def _first(self, tenant: str) -> DataKey | None:
+        """The tenant's first key; None while it has none."""
+        made = self._made.get(tenant)
+        if made is None and self._keys.newest(tenant, self._ask) is None:
+            return None
+        return self._key(tenant, 1)
+
+    def _key(self, tenant: str, number: int) -> DataKey:
+        made = self._made.get(tenant)
+        return made if made is not None and made.number == number else self._keys.key(tenant, number, self._ask)
+
+
+def _key_of(column: Column, parameters: Sequence[Any], row: Sequence[Any]) -> list[Any]:
+    return [row[~part] if part < 0 else parameters[part] for part in column.key]

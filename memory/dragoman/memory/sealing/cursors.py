@@ -1,0 +1,105 @@
+"""Statements run with their parameters sealed, and their rows opened as they are read.
+
+One row that cannot be read must not hold up the others: a list of work is given without it, a list that is shown tells
+it in the place of the value, and what reads the row itself is told ``Unreadable``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from dragoman.memory.codec import dumps
+from dragoman.memory.sealing.cells import Cells
+from dragoman.memory.sealing.errors import Unreadable
+from dragoman.memory.sealing.places import PLACES, Place
+from dragoman.memory.sealing.words import FOUND, KEPT, shown
+from dragoman.memory.statements import SQL
+
+__all__ = ["Opened", "run"]
+
+Run = Callable[[str, Any], Any]
+
+_WORK: Final = frozenset(
+    SQL[name] for name in ("due_crons", "due_deliveries", "runs_with_overdue_lease", "runs_with_expired_interrupt")
+)
+_SHOWN: Final = frozenset(
+    sql
+    for name, sql in SQL.items()
+    if name.startswith(("assistants_by_", "assistant_versions", "deliveries_", "dead_letters_", "items_"))
+    or ("runs_" in name and name.endswith("_before"))
+)
+_NO_VALUE: Final = ("runs|setup|", "deliveries|options|")
+
+
+class Opened:
+    """A cursor whose rows are opened when they are looked at."""
+
+    __slots__ = ("_cells", "_cursor", "_parameters", "_place", "_sql", "_words")
+
+    def __init__(
+        self, cursor: Any, cells: Cells, sql: str, place: Place, parameters: Sequence[Any], words: Mapping[str, str]
+    ) -> None:
+        self._cursor = cursor
+        self._cells = cells
+        self._sql = sql
+        self._place = place
+        self._parameters = parameters
+        self._words = words
+
+    @property
+    def rowcount(self) -> int:
+        """How many rows were touched."""
+        count: int = self._cursor.rowcount
+        return count
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        """The next row. Raises ``Unreadable``."""
+        row = self._cursor.fetchone()
+        return None if row is None else self._cells.opened(self._place, self._parameters, row)
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        """The rows that are left."""
+        return list(self)
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for row in self._cursor:
+            try:
+                found = self._cells.opened(self._place, self._parameters, row)
+            except Unreadable as error:
+                if self._sql in _WORK:
+                    continue
+                if self._sql not in _SHOWN or error.row is None:
+                    raise
+                found = _told(self._place, row, error)
+            yield shown(found, self._words) if self._words else found
+
+
+def run(execute: Run, cells: Cells, sql: str, parameters: Sequence[Any]) -> Any:
+    """Run a statement by ``execute``; what it gives is a cursor as that one's."""
+    if sql is KEPT:
+        return execute(sql, cells.words.kept(parameters))
+    place = PLACES.get(sql)
+    if place is None:
+        return execute(sql, parameters)
+    words: Mapping[str, str] = {}
+    given = cells.sealed(place, parameters) if place.writes else parameters
+    if sql is FOUND:
+        given, words = cells.words.asked(parameters)
+    cursor = execute(sql, given)
+    return Opened(cursor, cells, sql, place, parameters, words) if place.reads else cursor
+
+
+def _told(place: Place, row: Sequence[Any], error: Unreadable) -> tuple[Any, ...]:
+    """A row that tells why a value of it cannot be read."""
+    assert error.row is not None
+    values = list(error.row)
+    for column in place.reads:
+        if values[column.at] is None and row[column.at] is not None and column.prefix not in _NO_VALUE:
+            if column.text:
+                values[column.at] = error.message
+            elif column.prefix == "runs|failure|":
+                values[column.at] = dumps({"kind": "error", "message": error.message, "type": "Unreadable"})
+            else:
+                values[column.at] = dumps({"unreadable": error.message})
+    return tuple(values)

@@ -1,0 +1,101 @@
+"""Data keys: one or more a tenant, kept in the ledger under a master key. The newest seals, all open.
+
+``Keyring`` holds those that a process has unwrapped. It is asked within a transaction and reads through it; what it
+remembers must be on disk, so whoever rolls something back says so (``forget``). A new key that another process has made
+is used within a minute.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import time
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dragoman.memory.ids import now_micros
+from dragoman.memory.sealing.errors import Unreadable
+from dragoman.memory.sealing.master_keys import KEY_BYTES, MasterKeys
+from dragoman.memory.statements import SQL
+
+__all__ = ["Ask", "DataKey", "Keyring"]
+
+Ask = Callable[[str, tuple[Any, ...]], Any]
+"""Runs a statement as it is, in the transaction at hand."""
+
+_BY_NUMBER: Final = SQL["data_key"]
+_NEWEST: Final = SQL["newest_data_key"]
+_INSERT: Final = SQL["insert_data_key"]
+_FRESH_S: Final = 60.0
+# More tenants than this are read again when they are needed again.
+_MOST: Final = 4096
+
+
+class DataKey:
+    """A tenant's data key; ``cipher`` seals values and ``named`` makes names that tell nothing."""
+
+    __slots__ = ("_naming", "cipher", "head", "number")
+
+    def __init__(self, number: int, key: bytes) -> None:
+        self.number = number
+        self.cipher = AESGCM(key)
+        self.head = b"\x01" + number.to_bytes(4, "big")
+        self._naming = hmac.digest(key, b"dragoman names", sha256)
+
+    def named(self, content: bytes) -> bytes:
+        """32 bytes that only this key makes of this content."""
+        return hmac.digest(self._naming, content, sha256)
+
+
+class Keyring:
+    """The data keys that were read, by tenant and number."""
+
+    def __init__(self, masters: MasterKeys) -> None:
+        self._masters = masters
+        self._keys: dict[tuple[str, int], DataKey] = {}
+        self._newest: dict[str, tuple[DataKey, float]] = {}
+
+    def forget(self) -> None:
+        """Something was rolled back: what was read may never have been."""
+        self._keys.clear()
+        self._newest.clear()
+
+    def key(self, tenant: str, number: int, ask: Ask) -> DataKey:
+        """One key. Raises ``Unreadable`` when it is not there, ``MasterKeyMissing``."""
+        known = self._keys.get((tenant, number))
+        if known is not None:
+            return known
+        row = ask(_BY_NUMBER, (tenant, number)).fetchone()
+        if row is None:
+            raise Unreadable(f"The data key {number} of tenant {tenant!r} is not in the ledger any more.")
+        return self._read(tenant, row)
+
+    def newest(self, tenant: str, ask: Ask) -> DataKey | None:
+        """The key that seals; None where the tenant has none yet."""
+        known = self._newest.get(tenant)
+        if known is not None and known[1] > time.monotonic():
+            return known[0]
+        row = ask(_NEWEST, (tenant,)).fetchone()
+        if row is None:
+            return None
+        key = self._read(tenant, row)
+        self._newest[tenant] = key, time.monotonic() + _FRESH_S
+        return key
+
+    def make(self, tenant: str, number: int, ask: Ask) -> DataKey | None:
+        """Make a key in this transaction, not remembered here; None where another process was first."""
+        key = os.urandom(KEY_BYTES)
+        wrapped = self._masters.wrap(key, tenant, number)
+        done = ask(_INSERT, (tenant, number, self._masters.first, wrapped, now_micros()))
+        return DataKey(number, key) if done.rowcount == 1 else None
+
+    def _read(self, tenant: str, row: tuple[Any, ...]) -> DataKey:
+        number, master, wrapped = row
+        if len(self._keys) >= _MOST:
+            self.forget()
+        key = DataKey(number, self._masters.unwrap(wrapped, master, tenant, number))
+        self._keys[tenant, number] = key
+        return key

@@ -1,0 +1,126 @@
+"""What is there already, turned over while servers work: rows from before sealing was on, values under an older data
+key, data keys under an older master key. In small pieces, each a transaction of its own.
+
+Plain functions of what runs a statement, for both ledgers; ``?1`` marks parameters. Below: ``cells``. Above: each
+ledger's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from dragoman.memory.sealing.cells import Cells, is_sealed
+from dragoman.memory.sealing.data_keys import Ask, Keyring
+from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sealing.tables import TABLES, Table
+from dragoman.memory.statements import SQL
+
+__all__ = ["LIMIT", "Piece", "new_data_keys", "rewrap", "seal_rows", "seal_words", "tables"]
+
+LIMIT: Final = 200
+"""Rows of a piece."""
+
+_UNDER_OTHERS: Final = SQL["data_keys_under_others"]
+_REWRAP: Final = SQL["rewrap_data_key"]
+_NEWEST_AFTER: Final = SQL["newest_data_keys_after"]
+_TEXTS: Final = SQL["texts_after"]
+_DROP_WORDS: Final = SQL["delete_item_words"]
+_PUT_WORDS: Final = SQL["put_item_words"]
+
+
+class Piece(NamedTuple):
+    """Where the next piece begins, None after the last; and how many rows of this one were turned over."""
+
+    after: tuple[Any, ...] | None
+    turned: int
+
+
+class _Texts(NamedTuple):
+    first: str
+    next: str
+    update: str
+    named: tuple[int, ...]
+    columns: tuple[str, ...]
+
+
+def tables() -> tuple[str, ...]:
+    """The tables that hold what is sealed."""
+    return tuple(TABLES)
+
+
+def rewrap(ask: Ask, masters: MasterKeys) -> int:
+    """Put some data keys under the first master key; how many there were. Raises ``MasterKeyMissing``."""
+    rows = ask(_UNDER_OTHERS, (masters.first, LIMIT)).fetchall()
+    for tenant, number, master, wrapped in rows:
+        key = masters.unwrap(wrapped, master, tenant, number)
+        ask(_REWRAP, (masters.first, masters.wrap(key, tenant, number), tenant, number, master))
+    return len(rows)
+
+
+def new_data_keys(ask: Ask, masters: MasterKeys, after: str, before: int) -> Piece:
+    """A new data key for some of the tenants whose newest was made before a time (microseconds)."""
+    rows = ask(_NEWEST_AFTER, (after, before, LIMIT)).fetchall()
+    keys = Keyring(masters)
+    made = sum(keys.make(tenant, number + 1, ask) is not None for tenant, number in rows)
+    return Piece((rows[-1][0],) if len(rows) == LIMIT else None, made)
+
+
+def seal_rows(ask: Ask, cells: Cells, name: str, after: tuple[Any, ...] | None, *, lock: str = "") -> Piece:
+    """Seal some rows of a table, in the order of its primary key, and again what an older data key seals. ``lock`` is
+    what keeps the rows from changing meanwhile."""
+    table, texts = TABLES[name], _TEXTS_OF[name]
+    limit = f"LIMIT {LIMIT}{lock}"
+    rows = ask(f"{texts.next} {limit}", after).fetchall() if after else ask(f"{texts.first} {limit}", ()).fetchall()
+    primary, turned = table.primary or table.key, 0
+    for row in rows:
+        changed = dict(_changed(cells, name, table, texts, row))
+        if changed:
+            turned += 1
+            values = [changed.get(at, row[at]) for at, _ in enumerate(texts.columns, len(primary))]
+            ask(texts.update, (*values, *row[: len(primary)]))
+    return Piece(tuple(rows[-1][: len(primary)]) if len(rows) == LIMIT else None, turned)
+
+
+def _changed(
+    cells: Cells, name: str, table: Table, texts: _Texts, row: Sequence[Any]
+) -> Iterator[tuple[int, bytes | str]]:
+    start = len(table.primary or table.key)
+    key = [row[at] for at in texts.named]
+    for at, column in enumerate(texts.columns, start):
+        text, prefix = column in table.texts, f"{name}|{column}|"
+        if (new := cells.turned(row[at], prefix, key, text)) is not None:
+            yield at, new
+
+
+def seal_words(ask: Ask, cells: Cells, after: int) -> Piece:
+    """Hide the words of some texts of the full-text index."""
+    rows = ask(_TEXTS, (after, LIMIT)).fetchall()
+    turned = 0
+    for known, tenant, text in rows:
+        if not is_sealed(text):
+            turned += 1
+            ask(_DROP_WORDS, (known,))
+            ask(_PUT_WORDS, (known, f"t{tenant.encode().hex()}", cells.words.hidden(tenant, text)))
+    return Piece((rows[-1][0],) if len(rows) == LIMIT else None, turned)
+
+
+def _texts(name: str, table: Table) -> _Texts:
+    primary, columns = table.primary or table.key, (*table.columns, *table.texts)
+    asked = (*primary, *columns, *(table.key if table.primary else ()))
+    names, width = ", ".join(primary), len(columns)
+    select = f"SELECT {', '.join(asked)} FROM {name}"
+    places = ", ".join(f"?{n}" for n, _ in enumerate(primary, 1))
+    assigned = ", ".join(f"{column} = ?{n}" for n, column in enumerate(columns, 1))
+    where = " AND ".join(f"{part} = ?{width + n}" for n, part in enumerate(primary, 1))
+    named = tuple(range(len(primary) + width, len(asked))) if table.primary else tuple(range(len(primary)))
+    return _Texts(
+        f"{select} ORDER BY {names}",
+        f"{select} WHERE ({names}) > ({places}) ORDER BY {names}",
+        f"UPDATE {name} SET {assigned} WHERE {where}",
+        named,
+        columns,
+    )
+
+
+_TEXTS_OF: Final[Mapping[str, _Texts]] = {name: _texts(name, table) for name, table in TABLES.items()}

@@ -1,0 +1,75 @@
+"""The embedded ledger's transactions and readers where values are sealed: every statement goes through ``sealing``.
+
+Without sealing nothing of this is used. Below: ``sealing``. Above: the writer and the readers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, cast
+
+from dragoman.memory.sealing.cells import Cells
+from dragoman.memory.sealing.cursors import run
+from dragoman.memory.sealing.data_keys import Keyring
+from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.sealing.places import PLACES
+from dragoman.memory.sqlite.tx import SqliteTx
+from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.later import RowsLater
+
+__all__ = ["SealedTx", "check_keys", "opening"]
+
+_RUN_BY_KEY = SQL["run_by_idempotency_key"]
+_USED = SQL["master_keys_used"]
+
+
+class SealedTx(SqliteTx):
+    """What is written is sealed first, and what is read is opened."""
+
+    __slots__ = ("_cells",)
+
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
+        super().__init__(db)
+        self._cells = Cells(Keyring(masters), db.execute)
+
+    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+        """Run a statement, after the rows that wait."""
+        return cast("sqlite3.Cursor", run(super().execute, self._cells, sql, parameters))
+
+    def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Insert a row, or several, by the end of the batch."""
+        place = PLACES.get(rows.one)
+        super().later(rows, values if place is None else self._cells.sealed(place, values))
+
+    def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
+        """See ``SqliteTx.run_by_key``."""
+        row, key = super().run_by_key(tenant, idempotency_key), (tenant, idempotency_key)
+        return None if row is None else self._cells.opened(PLACES[_RUN_BY_KEY], key, row)
+
+    def forget(self) -> None:
+        """See ``SqliteTx.forget``."""
+        super().forget()
+        self._cells.forget()
+
+
+class _Opening:
+    """A connection whose rows are opened."""
+
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
+        self._db = db
+        self._cells = Cells(Keyring(masters), db.execute)
+
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
+        """Run one statement."""
+        return run(self._db.execute, self._cells, sql, parameters)
+
+
+def opening(db: sqlite3.Connection, masters: MasterKeys | None) -> sqlite3.Connection:
+    """A connection for verbs that read; the same one where nothing is sealed."""
+    return db if masters is None else cast("sqlite3.Connection", _Opening(db, masters))
+
+
+def check_keys(db: sqlite3.Connection, masters: MasterKeys | None) -> None:
+    """Raises ``MasterKeyMissing`` unless all that is sealed can be opened."""
+    check_known((master for master, _ in db.execute(_USED)), masters)

@@ -1,0 +1,82 @@
+"""Keys and old rows of a ledger's file turned over, also while a server has it open: ``SqliteSealing``.
+
+Each piece is one short transaction on a connection of its own, which waits its turn. What was there in plain is
+overwritten with zeros where it stood; ``vacuum`` rewrites the file. Blocks: not for the event loop.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+from dragoman.memory.sealing import turning
+from dragoman.memory.sealing.cells import Cells
+from dragoman.memory.sealing.data_keys import Keyring
+from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
+from dragoman.memory.sqlite.sealed import check_keys
+from dragoman.memory.statements import SQL
+
+__all__ = ["SqliteSealing"]
+
+T = TypeVar("T")
+
+
+class SqliteSealing:
+    """The sealing of the ledger at ``path``. Each method raises ``MasterKeyMissing`` and ``LedgerBusy``."""
+
+    def __init__(self, path: str | Path, masters: MasterKeys) -> None:
+        self._path = Path(path)
+        self._masters = masters
+
+    def used(self) -> Mapping[str, int]:
+        """How many data keys each master key wraps, by its id."""
+        return self._piece(lambda db: dict(db.execute(SQL["master_keys_used"]).fetchall()))
+
+    def rewrap(self) -> int:
+        """See ``turning.rewrap``."""
+        return self._piece(lambda db: turning.rewrap(db.execute, self._masters))
+
+    def new_data_keys(self, after: str, before: int) -> turning.Piece:
+        """See ``turning.new_data_keys``."""
+        return self._piece(lambda db: turning.new_data_keys(db.execute, self._masters, after, before))
+
+    def seal_rows(self, table: str, after: tuple[object, ...] | None) -> turning.Piece:
+        """See ``turning.seal_rows``."""
+        return self._piece(lambda db: turning.seal_rows(db.execute, self._cells(db), table, after))
+
+    def seal_words(self, after: int) -> turning.Piece:
+        """See ``turning.seal_words``."""
+        return self._piece(lambda db: turning.seal_words(db.execute, self._cells(db), after))
+
+    def vacuum(self) -> None:
+        """Rewrite the file, so that nothing is left of what was deleted in it. A server that has it open waits."""
+        with closing(self._connect()) as db:
+            try:
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.Error as error:
+                raise translated(error) from error
+
+    def _cells(self, db: sqlite3.Connection) -> Cells:
+        return Cells(Keyring(self._masters), db.execute)
+
+    def _connect(self) -> sqlite3.Connection:
+        db = connect_writer(self._path)
+        db.execute("PRAGMA secure_delete = ON").fetchone()
+        return db
+
+    def _piece(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with closing(self._connect()) as db:
+            try:
+                migrate(db)
+                db.execute("BEGIN IMMEDIATE")
+                check_keys(db, self._masters)
+                result = work(db)
+                db.execute("COMMIT")
+                return result
+            except sqlite3.Error as error:
+                raise translated(error) from error
