@@ -13,23 +13,27 @@ import pytest
 from dragoman.memory.sqlite.connection import connect_writer, migrate
 from dragoman.memory.statements import SQL
 
-# Small by nature: the keys, what was given up, what is running, what is queued (up to a limit), a list just made.
+# Small by nature: the keys, the workers, what was given up, what is running, what is queued (up to a limit), a list
+# just made.
 MAY_SCAN = {
     "all_keys": "api_keys",
     "keys_of_tenant": "api_keys",
     "count_dead_letters": "dead_letters USING COVERING INDEX dead_letters_by_tenant",
-    "count_due": "runs USING INDEX runs_queued",
+    "count_due": "runs USING INDEX runs_due_by_tenant",
     "count_latest_runs": "found",
+    "drop_silent_workers": "workers",
     "expire_leases": "runs USING INDEX runs_running",
     "delete_item_words": "store_words VIRTUAL TABLE INDEX 0:=",
     "items_with_words": "w VIRTUAL TABLE INDEX 0:M2",
     "data_keys_under_others": "data_keys",
+    "live_workers": "workers",
     "master_keys_used": "data_keys",
     "texts_after": "w VIRTUAL TABLE INDEX 0:=",
     "renew_leases": "runs USING INDEX runs_running",
+    "running_of_agent": "runs USING INDEX runs_running",
     "runs_with_overdue_lease": "runs USING INDEX runs_running",
 }
-OF_THE_STATEMENT = ("active", "json_each", "(subquery")
+OF_THE_STATEMENT = ("active", "json_each", "(subquery", "CONSTANT ROW", "kinds", "tenants", "places", "due", "woken")
 
 # These are bounded by one run, one thread's open runs, what is active, or how many crons a tenant may have.
 SORTED = {
@@ -79,10 +83,16 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
     [
         ("active_runs_of_thread", "runs_pending (tenant=? AND thread_id=?)"),
         ("other_active_statuses", "runs_pending (tenant=? AND thread_id=?)"),
-        ("claimable", "runs_queued (wake_at=?)"),
+        ("due_kinds", "runs_due (blocked=? AND <expr>>?)"),
+        ("due_tenants", "runs_due (blocked=? AND <expr>=? AND tenant>?)"),
+        ("due_tenants", "runs_running (tenant=?)"),
+        ("claimable", "runs_due (blocked=? AND <expr>=? AND tenant=?)"),
+        ("unblock_next", "runs_pending (tenant=? AND thread_id=?)"),
+        ("count_due_of_tenant", "runs_due_by_tenant (tenant=?)"),
+        ("count_due_of_kind", "runs_due (blocked=? AND <expr>=?)"),
         ("claimable", "runs_running (tenant=? AND thread_id=?)"),
         ("claimable", "runs_pending (tenant=? AND thread_id=? AND ordinal<?)"),
-        ("promote_due", "runs_queued (wake_at>? AND wake_at<?)"),
+        ("promote_due", "runs_asleep (wake_at>? AND wake_at<?)"),
         ("runs_with_expired_interrupt", "runs_expiring (wake_at>? AND wake_at<?)"),
         ("ended_runs_before", "runs_ended (tenant=? AND status=? AND ordinal<?)"),
         ("runs_of_thread_before", "runs_by_thread (tenant=? AND thread_id=? AND ordinal<?)"),
@@ -107,7 +117,7 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("crons_by_created_at_descending", "crons_by_creation (tenant=?)"),
         ("assistants_by_created_at_descending", "assistants_by_creation (tenant=?)"),
         ("assistants_by_name", "assistants_by_name (tenant=?)"),
-        ("next_due", "runs_queued (wake_at>?)"),
+        ("next_due", "runs_asleep (wake_at>?)"),
         ("due_deliveries", "deliveries_due (next_at>? AND next_at<?)"),
         ("next_delivery", "deliveries_due (next_at>?)"),
         ("announce_overdue_deliveries", "deliveries_by_status (status=?)"),

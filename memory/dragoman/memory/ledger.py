@@ -20,6 +20,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from dragoman.memory.admission import ANY_RUN, AdmissionLedger, ClaimTerms
 from dragoman.memory.assistants import AssistantLedger
 from dragoman.memory.crons import Cron, CronLedger
 from dragoman.memory.latest import LatestLedger
@@ -170,8 +171,10 @@ class Submission:
 
     ``idempotency_key`` is unique in the tenant: a second submission with it returns the first run, and writes nothing.
     ``thread_id`` None makes a thread for this run; an unknown id is ``ThreadNotFound`` unless ``create_thread``.
-    ``queue_limit`` bounds the tenant-wide queue of runs that wait for a worker; a run that is born claimed is not
-    counted. ``run_id`` lets the engine choose the id. ``deliveries`` are kept with the run, due at once.
+    ``queue_limit`` bounds the queue of runs that wait for a worker, ``tenant_queue_limit`` the tenant's own; a run that
+    is born claimed is not counted, and it is born queued while ``agent_limit`` runs of its agent or ``tenant_limit`` of
+    its tenant are running. ``priority`` is one of ``PRIORITIES``. ``run_id`` lets the engine choose the id.
+    ``deliveries`` are kept with the run, due at once.
     """
 
     tenant: str
@@ -190,6 +193,10 @@ class Submission:
     parent_run_id: str | None = None
     wake_at: int | None = None
     queue_limit: int | None = None
+    tenant_queue_limit: int | None = None
+    agent_limit: int | None = None
+    tenant_limit: int | None = None
+    priority: int = 0
     deliveries: Sequence[NewDelivery] = ()
     setup: RunSetup | None = None
 
@@ -231,7 +238,15 @@ class RunFilter:
 
 
 class Ledger(
-    ThreadLedger, OutboxLedger, AssistantLedger, CronLedger, StoreLedger, ReplicaLedger, LatestLedger, Protocol
+    ThreadLedger,
+    OutboxLedger,
+    AssistantLedger,
+    CronLedger,
+    StoreLedger,
+    ReplicaLedger,
+    LatestLedger,
+    AdmissionLedger,
+    Protocol,
 ):
     """The store of runs. All verbs are coroutines, may be called from one event loop, and are safe under cancellation:
     a cancelled caller's write still lands whole or not at all."""
@@ -284,9 +299,10 @@ class Ledger(
         ...
 
     async def claim(
-        self, worker: str, limit: int, lease_s: float = 30.0
+        self, worker: str, limit: int, lease_s: float = 30.0, terms: ClaimTerms = ANY_RUN
     ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
-        """Take up to ``limit`` due runs, oldest first; raises their attempt and writes ``run.started`` for each.
+        """Take up to ``limit`` due runs, of the tenants with the fewest runs at work, and of a tenant by priority and
+        age; raises their attempt and writes ``run.started`` for each.
 
         A run is due when queued, ``wake_at`` has passed, no run of its thread is running, and no older run of its
         thread is queued.

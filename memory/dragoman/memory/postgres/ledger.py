@@ -24,6 +24,7 @@ from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
+from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -41,7 +42,9 @@ _SETTINGS: Final = (
 _PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
 
 
-class PostgresLedger(RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
+class PostgresLedger(
+    RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs
+):
     """The ledger in the database at ``url`` (``postgresql://user:password@host:port/database``), used from one event
     loop.
 

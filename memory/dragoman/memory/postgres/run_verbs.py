@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, Json, Page, Run, RunView, Step
 from dragoman.memory.postgres import leases
@@ -42,10 +43,10 @@ class RunVerbs(ABC):
         )
 
     async def claim(
-        self, worker: str, limit: int, lease_s: float = 30.0
+        self, worker: str, limit: int, lease_s: float = 30.0, terms: ClaimTerms = ANY_RUN
     ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
         """See ``Ledger.claim``."""
-        return await self._runner.write(claim.claim, worker, limit, lease_s)
+        return await self._runner.write(claim.claim, worker, limit, lease_s, terms)
 
     async def renew(self, worker: str, held: Iterable[str], lease_s: float = 30.0) -> Renewed:
         """See ``Ledger.renew``."""

@@ -38,6 +38,7 @@ _REFUSED: Final = frozenset({"DR001", "21000"})
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"})
 _NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
 _MOST_RACES: Final = 20
+_SHARERS: Final = 8  # replicas that may fill a queue together before they meet its limit
 _PAUSE: Final = 0.05
 
 
@@ -54,7 +55,7 @@ class Runner:
         self._pool = pool
         self._patience = patience
         self._told = told
-        self._pace = Pace()
+        self._pace = Pace(_SHARERS)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def write(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from dragoman.memory.codec import dumps
 from dragoman.memory.postgres.bridge import wait
 from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
 from dragoman.memory.postgres.values import shaped
@@ -239,8 +240,12 @@ class PostgresTx(Asking):
     def lock(self, lock: Statement, *values: Any) -> None:
         """Lock a thread, or what else is locked, with the next exchange."""
         asked = self.send(lock, values)
-        if lock.name != "lock_tenant":
+        if lock.name not in ("lock_tenant", "lock_names"):
             self._locks.append(asked)
+
+    def alone(self, names: Sequence[str]) -> None:
+        """Have nobody else count what is known by these names, until the transaction ends."""
+        self.lock(OWN["lock_names"], dumps(sorted(names)).decode())
 
     def expect(self, name: str, *values: Any) -> None:
         """Ask at once what a verb is known to ask, so that it goes out with the lock before it."""

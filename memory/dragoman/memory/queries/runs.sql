@@ -48,12 +48,12 @@ SELECT coalesce(max(ordinal), 0) FROM runs;
 -- :name insert_run
 -- ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
 -- parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata, input, message,
--- setup
+-- setup, rank, blocked
 INSERT INTO runs (
     ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
     parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
-    input, message, setup, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
+    input, message, setup, rank, blocked, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, '', 0, 0, 0, 0);
 
 -- :name active_runs_of_thread
 -- Oldest first. tenant, thread_id
@@ -69,27 +69,9 @@ WHERE tenant = ?1 AND thread_id = ?2 AND {is_pending} AND ordinal <> ?3
 UNION ALL SELECT status FROM runs INDEXED BY runs_running
 WHERE tenant = ?1 AND thread_id = ?2 AND status = 'running' AND ordinal <> ?3;
 
--- :name count_due
--- How many runs are queued and due, counted up to a limit. now, limit
-SELECT count(*) FROM (SELECT 1 FROM runs
-    WHERE status = 'queued' AND (wake_at IS NULL OR wake_at <= ?) LIMIT ?);
-
 -- :name promote_due
 -- Sleepers whose time has come join the queue in the order of their submission. now
 UPDATE runs SET wake_at = NULL WHERE status = 'queued' AND wake_at IS NOT NULL AND wake_at <= ?;
-
--- :name claimable
--- Due runs, oldest first, whose thread has no running run and no older queued one. limit
-SELECT ordinal, tenant, thread_id FROM runs AS r INDEXED BY runs_queued
-WHERE status = 'queued' AND wake_at IS NULL
-  AND NOT EXISTS (
-    SELECT 1 FROM runs AS o INDEXED BY runs_running
-    WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
-  AND NOT EXISTS (
-    SELECT 1 FROM runs AS o INDEXED BY runs_pending
-    WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
-      AND o.status IN ('queued', 'waiting') AND o.status = 'queued')
-ORDER BY wake_at, ordinal LIMIT ?;
 
 -- :name claim_run
 -- now, worker, lease_until, the thread's checkpoint, ordinal
@@ -131,10 +113,10 @@ UPDATE runs SET updated_at = ?, crashes = ?, input = ?, interrupts = ?, artifact
 WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name change_status
--- Ends the lease: no status but running has one. woken is consumed.
+-- Ends the lease: no status but running has one. woken is consumed. A queued one may be free to start: who takes runs looks.
 -- status, updated_at, output, failure, crashes, ended_at, wake_at, input, interrupts, artifacts, emitted, ordinal, tenant, id
 UPDATE runs SET status = ?, updated_at = ?, output = ?, failure = ?, crashes = ?, ended_at = ?, wake_at = ?,
-    input = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0
+    input = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0, blocked = 0
 WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name request_cancel

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import (
@@ -39,6 +40,7 @@ from dragoman.memory.verbs import (
     signals,
     submit,
 )
+from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -52,7 +54,7 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs):
+class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
@@ -146,10 +148,10 @@ class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerb
         return await self._writer.run(record.record, submission, batch, began)
 
     async def claim(
-        self, worker: str, limit: int, lease_s: float = 30.0
+        self, worker: str, limit: int, lease_s: float = 30.0, terms: ClaimTerms = ANY_RUN
     ) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
         """See ``Ledger.claim``."""
-        return await self._writer.run(claim.claim, worker, limit, lease_s)
+        return await self._writer.run(claim.claim, worker, limit, lease_s, terms)
 
     async def renew(self, worker: str, held: Iterable[str], lease_s: float = 30.0) -> Renewed:
         """See ``Ledger.renew``."""

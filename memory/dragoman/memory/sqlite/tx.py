@@ -55,6 +55,9 @@ class SqliteTx:
         else:
             waiting += values
 
+    def alone(self, names: Sequence[str]) -> None:
+        """Nobody else is there."""
+
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """The row of the run that has this key, or None; the key is then taken, by a run that the caller inserts.
 

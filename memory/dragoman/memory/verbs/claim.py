@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs import branch, deliveries, facts, store_items
+from dragoman.memory.verbs.due import Candidate, next_runs
 from dragoman.memory.verbs.rows import RunRow
 from dragoman.memory.verbs.thread_log import ThreadLog
 from dragoman.memory.verbs.transition import end, requeue, store
@@ -21,7 +23,6 @@ from dragoman.memory.verbs.tx import Tx
 __all__ = ["claim", "expire_leases", "renew", "sweep"]
 
 _PROMOTE = SQL["promote_due"]
-_CLAIMABLE = SQL["claimable"]
 _CLAIM = SQL["claim_run"]
 _RENEW = SQL["renew_leases"]
 _EXPIRE_LEASES = SQL["expire_leases"]
@@ -33,18 +34,17 @@ _EXPIRE_INTERRUPTS = SQL["expire_interrupts"]
 _SWEEP_LIMIT = 500
 
 
-def claim(tx: Tx, worker: str, limit: int, lease_s: float) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
+def claim(
+    tx: Tx, worker: str, limit: int, lease_s: float, terms: ClaimTerms = ANY_RUN
+) -> Sequence[tuple[Lease, Run, tuple[Event, ...]]]:
     """See ``Ledger.claim``."""
     now = now_micros()
     until = now + int(lease_s * 1e6)
     tx.execute(_PROMOTE, (now,))
-    candidates: list[tuple[int, str, str]] = tx.execute(_CLAIMABLE, (limit,)).fetchall()
-    return [_claim_one(tx, worker, candidate, now, until) for candidate in candidates]
+    return [_claim_one(tx, worker, candidate, now, until) for candidate in next_runs(tx, limit, terms)]
 
 
-def _claim_one(
-    tx: Tx, worker: str, candidate: tuple[int, str, str], now: int, until: int
-) -> tuple[Lease, Run, tuple[Event, ...]]:
+def _claim_one(tx: Tx, worker: str, candidate: Candidate, now: int, until: int) -> tuple[Lease, Run, tuple[Event, ...]]:
     ordinal, tenant, thread_id = candidate
     log = ThreadLog.of_run(tx, tenant, thread_id)
     row = RunRow(*tx.execute(_CLAIM, (now, worker, until, log.checkpoint, ordinal)).fetchone())

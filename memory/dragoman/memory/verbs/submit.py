@@ -1,8 +1,9 @@
-"""The verb ``submit``: a run is opened whole (idempotency key, policy, queue limit, thread, run, first events) or not
+"""The verb ``submit``: a run is opened whole (idempotency key, policy, queue limits, thread, run, first events) or not
 at all."""
 
 from __future__ import annotations
 
+from dragoman.memory.admission import rank_of
 from dragoman.memory.errors import QueueFull, ThreadBusy, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Lease, Submission, Submitted
@@ -11,6 +12,7 @@ from dragoman.memory.setup import dump_setup
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs import branch, facets
 from dragoman.memory.verbs.deliveries import add_delivery
+from dragoman.memory.verbs.due import has_place
 from dragoman.memory.verbs.rows import RunRow, dump_mapping, dump_optional, load, run_of
 from dragoman.memory.verbs.signals import cancel_row
 from dragoman.memory.verbs.thread_log import ThreadLog
@@ -21,6 +23,7 @@ __all__ = ["add_opening", "insert_run", "new_row", "submit"]
 _ACTIVE = SQL["active_runs_of_thread"]
 _INSERT_RUN = SQL["insert_run"]
 _COUNT_DUE = SQL["count_due"]
+_COUNT_DUE_OF_TENANT = SQL["count_due_of_tenant"]
 
 _BUSY = frozenset({"queued", "running"})
 
@@ -36,12 +39,14 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     active = [] if is_new else [RunRow(*row) for row in tx.execute(_ACTIVE, (s.tenant, log.id))]
     displaced = _apply_policy(tx, s.policy, active, log, now) if active else ()
     asleep = s.wake_at is not None and s.wake_at > now
-    born = worker is not None and not asleep and not any(row.status in _BUSY for row in active)
-    if not born and s.queue_limit is not None:
-        _check_queue(tx, s.queue_limit, now)
+    busy = any(row.status in _BUSY for row in active)
+    born = worker is not None and not asleep and not busy
+    born = born and has_place(tx, s.tenant, s.tenant_limit, s.agent, s.agent_limit)
+    if not born:
+        _check_queues(tx, s, now)
     row = new_row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
     holder = worker if born else None
-    insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6))
+    insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6), s.priority, blocked=busy)
     add_opening(log, s, row.id, born=born)
     if born and row.setup is not None:
         branch.begin(tx, row, log, now)
@@ -78,11 +83,21 @@ def _apply_policy(tx: Tx, policy: ThreadPolicy, active: list[RunRow], log: Threa
     return tuple(row.run() for row in active)
 
 
-def _check_queue(tx: Tx, limit: int, now: int) -> None:
-    (depth,) = tx.execute(_COUNT_DUE, (now, limit)).fetchone()
+def _check_queues(tx: Tx, s: Submission, now: int) -> None:
+    limit, own = s.queue_limit, s.tenant_queue_limit
+    if own is not None and not tx.pace.takes_room(s.tenant, own):
+        (depth,) = tx.execute(_COUNT_DUE_OF_TENANT, (s.tenant, own)).fetchone()
+        _check_depth(tx, s.tenant, own, depth, f"{own} runs of this tenant wait", now)
+    if limit is not None and not tx.pace.takes_room("", limit):
+        (depth,) = tx.execute(_COUNT_DUE, (now, limit)).fetchone()
+        _check_depth(tx, "", limit, depth, f"{limit} runs wait", now)
+
+
+def _check_depth(tx: Tx, queue: str, limit: int, depth: int, told: str, now: int) -> None:
     if depth >= limit:
         wait = tx.pace.wait_for(depth, now)
-        raise QueueFull(f"The queue is full ({limit} runs wait); try again in {wait:.0f} s.", retry_after=wait)
+        raise QueueFull(f"The queue is full ({told}); try again in {max(wait, 1):.0f} s.", retry_after=wait)
+    tx.pace.counted(queue, limit, depth)
 
 
 def add_opening(log: ThreadLog, s: Submission, run_id: str, *, born: bool) -> None:
@@ -129,9 +144,17 @@ def new_row(s: Submission, log: ThreadLog, now: int, *, running: bool, wake_at: 
 
 
 def insert_run(
-    tx: Tx, row: RunRow, first_seq: int, idempotency_key: str | None, worker: str | None, lease_until: int
+    tx: Tx,
+    row: RunRow,
+    first_seq: int,
+    idempotency_key: str | None,
+    worker: str | None,
+    lease_until: int,
+    priority: int = 0,
+    *,
+    blocked: bool = False,
 ) -> None:
-    """Insert a run and give the row its ordinal."""
+    """Insert a run and give the row its ordinal. ``blocked``: it waits for another run of its thread."""
     until = lease_until if worker is not None else None
     row.ordinal = tx.next_run_ordinal()
     tx.execute(
@@ -161,6 +184,8 @@ def insert_run(
             row.input,
             row.message,
             row.setup,
+            rank_of(row.created_at, priority),
+            int(blocked),
         ),
     )
     if row.metadata != b"{}":

@@ -36,7 +36,18 @@ _BUSY = frozenset({"queued", "running"})
 class ThreadLog:
     """The head of one thread and the events that a verb adds to it."""
 
-    __slots__ = ("_events", "_newest", "_stored", "_tx", "checkpoint", "id", "last_seq", "status", "tenant")
+    __slots__ = (
+        "_events",
+        "_newest",
+        "_stored",
+        "_tx",
+        "checkpoint",
+        "has_queued",
+        "id",
+        "last_seq",
+        "status",
+        "tenant",
+    )
 
     def __init__(
         self, tx: Tx, tenant: str, id: str, last_seq: int = 0, checkpoint: int = 0, status: str = ThreadStatus.IDLE
@@ -48,6 +59,7 @@ class ThreadLog:
         self.last_seq = last_seq
         self.checkpoint = checkpoint
         self.status = status
+        self.has_queued = False
         self._stored = (checkpoint, status)
         self._newest: history.Kept | None = None
 
@@ -117,8 +129,10 @@ class ThreadLog:
         self._newest = history.Kept(dict(values), len(content))
 
     def settle_status(self, run_status: str, ordinal: int) -> None:
-        """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored."""
+        """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored;
+        ``has_queued`` is whether one of the others is queued."""
         found = {status for (status,) in self._tx.execute(_OTHERS, (self.tenant, self.id, ordinal))}
+        self.has_queued = RunStatus.QUEUED in found
         found.add(run_status)
         if found & _BUSY:
             self.status = ThreadStatus.BUSY

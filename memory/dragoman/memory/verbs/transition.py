@@ -30,6 +30,7 @@ _CHANGE_STATUS = SQL["change_status"]
 _STATE_BY_ID = SQL["run_state_by_id"]
 _WAKE = SQL["wake_run"]
 _CHILD_SETTLED = SQL["note_child_settled"]
+_UNBLOCK = SQL["unblock_next"]
 _SET_THREAD_STATUS = SQL["set_thread_status"]
 _WITHDRAW_ALL = SQL["withdraw_interrupts"]
 _WITHDRAW = SQL["withdraw_interrupt"]
@@ -212,13 +213,16 @@ def open_interrupt(tx: Tx, row: RunRow, new: NewInterrupt, known: dict[str, str]
 
 
 def store(tx: Tx, row: RunRow, log: ThreadLog) -> None:
-    """Write a row whose status has changed, and settle its thread's status in the log, which the caller flushes."""
+    """Write a row whose status has changed, and settle its thread's status in the log, which the caller flushes. What
+    waited for it in its thread may start."""
     if row.ended_at is not None and row.rollback:
         forget(tx, row)
         log.settle_status_without(row.ordinal)
     else:
         _write_row(tx, row)
         log.settle_status(row.status, row.ordinal)
+    if log.has_queued:
+        tx.execute(_UNBLOCK, (row.tenant, row.thread_id))
 
 
 def _write_row(tx: Tx, row: RunRow) -> None:

@@ -32,6 +32,10 @@ class Tx(Protocol):
         """Insert a row, or several, by the end of the transaction."""
         ...
 
+    def alone(self, names: Sequence[str]) -> None:
+        """Have nobody else count what is known by these names, until the transaction ends."""
+        ...
+
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """The row of the run that has this key, or None; the key is then taken, by a run that the caller inserts."""
         ...

@@ -20,18 +20,6 @@ WHERE t.tenant = ?1 AND t.id = (SELECT r.thread_id FROM runs AS r WHERE r.tenant
 -- tenant
 SELECT 1 FROM pg_advisory_xact_lock(hashtextextended(?1, 0));
 
--- :name lock_claimable
--- Threads that others are writing to are passed over: they are looked at again. limit
-SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
-FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
-WHERE r.status = 'queued' AND r.wake_at IS NULL AND {thread_is_free}
-ORDER BY r.ordinal LIMIT ?1 FOR UPDATE OF t SKIP LOCKED;
-
--- :name thread_is_free
-NOT EXISTS (SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.status = 'running')
-AND NOT EXISTS (SELECT 1 FROM runs AS o WHERE o.tenant = r.tenant AND o.thread_id = r.thread_id AND o.ordinal < r.ordinal
-    AND o.status IN ('queued', 'waiting') AND o.status = 'queued')
-
 -- :name lock_runs_with_overdue_lease
 -- now, limit
 SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
@@ -65,11 +53,6 @@ JOIN runs AS r ON r.tenant = ?1 AND r.id = w.id AND r.status = 'running' AND r.a
     AND r.cancel_requested = w.cancel_requested AND r.rollback = w.rollback AND r.woken = w.woken;
 
 -- What is read under those locks takes the ordinals in place of the limit.
-
--- :name claimable
--- ordinals
-SELECT ordinal, tenant, thread_id FROM runs AS r
-WHERE r.ordinal = ANY(?1::bigint[]) AND r.status = 'queued' AND r.wake_at IS NULL AND {thread_is_free} ORDER BY r.ordinal;
 
 -- :name runs_with_overdue_lease
 -- now, ordinals
@@ -136,14 +119,9 @@ SELECT nextval('run_ordinals') FROM generate_series(1, ?1::bigint);
 INSERT INTO runs (
     ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt, started_at, wake_at,
     parent_run_id, idempotency_key, lease_owner, lease_until, first_seq, base_checkpoint, interrupts, metadata,
-    input, message, setup, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
+    input, message, setup, rank, blocked, crashes, cancel_requested, cancel_reason, rollback, woken, artifacts, emitted)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, {micros} + (?17::bigint - ?9::bigint), ?18, ?19, ?20, ?21, ?22,
-    ?23, ?24, 0, 0, '', 0, 0, 0, 0);
-
--- :name count_due
--- now, limit
-SELECT count(*) FROM (SELECT 1 FROM runs
-    WHERE status = 'queued' AND (wake_at IS NULL OR wake_at <= ?1) LIMIT ?2) AS due;
+    ?23, ?24, ?25, ?26, 0, 0, '', 0, 0, 0, 0);
 
 -- :name promote_due
 -- now
