@@ -199,12 +199,11 @@ async def test_no_more_runs_of_a_tenant_are_at_work_than_it_may_have(ledger: Led
 async def test_bounds_hold_between_workers_that_take_runs_at_once(ledger: Ledger) -> None:
     await flood(ledger, "a", 30)
     terms = ClaimTerms(agent_limits={"refunds": 7}, tenant_limit=5)
-    taken = await asyncio.gather(
-        *(ledger.claim(f"worker-{n}", 4, terms=terms) for n in range(8)),
-        *(ledger.submit(submission(tenant="b", agent_limit=7, tenant_limit=5), f"worker-{n}") for n in range(8)),
-    )
-    by_claim = sum(len(some) for some in taken[:8])  # type: ignore[arg-type]
-    born = sum(one.lease is not None for one in taken[8:])  # type: ignore[union-attr]
+    taking = asyncio.gather(*(ledger.claim(f"worker-{n}", 4, terms=terms) for n in range(8)))
+    bounds = {"agent_limit": 7, "tenant_limit": 5}
+    opening = asyncio.gather(*(ledger.submit(submission(tenant="b", **bounds), f"worker-{n}") for n in range(8)))
+    by_claim = sum(len(some) for some in await taking)
+    born = sum(one.lease is not None for one in await opening)
     assert by_claim <= 5
     assert born <= 5
     assert by_claim + born == 7

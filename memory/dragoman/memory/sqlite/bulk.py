@@ -18,7 +18,7 @@ from dragoman.memory.verbs.store_items import tenant_word
 __all__ = ["SqliteBulk"]
 
 _TABLES: Final = (
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'migrations'"
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('migrations', 'workers')"
     " AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'store~_words%' ESCAPE '~' ORDER BY name"
 )
 _TEXT: Final = "(SELECT w.text FROM store_words AS w WHERE w.rowid = store_texts.id)"
