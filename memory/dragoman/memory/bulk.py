@@ -46,7 +46,8 @@ class Bulk(Protocol):
         ...
 
     def rows(self, table: str, columns: Sequence[str], tenant: str | None = None, order: str = "") -> Iterator[Row]:
-        """The rows of a table, of all tenants or of one, as they are asked for. A column may be an expression."""
+        """The rows of a table, of all tenants or of one, as they are asked for. A column may be an expression;
+        ``store_items`` has a ``text`` too."""
         ...
 
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> int:

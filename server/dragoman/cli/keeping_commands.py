@@ -19,8 +19,9 @@ Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the UR
 
 def add_keeping(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (backup, restore, move):
+    for command in (backup, restore, move, export):
         app.command()(command)
+    app.command("import")(import_)
 
 
 def backup(
@@ -60,3 +61,30 @@ def move(
     from dragoman.cli.move import move
 
     move(source, target, keep=keep, config=config)
+
+
+def export(
+    file: Annotated[Path, typer.Argument(help="The file to write, JSON Lines; nothing is overwritten.")],
+    tenant: Annotated[str, typer.Option(help="The tenant whose data it is.")] = "default",
+    config: Config = None,
+    storage: Storage = None,
+) -> None:
+    """Write all that a tenant has to a file, as of one moment, also while servers run."""
+    from dragoman.cli.portable import export
+
+    export(file, tenant, config=config, storage=storage)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="A file made by `dragoman export`.")],
+    tenant: Annotated[
+        str | None, typer.Option(help="The tenant to import it as.", show_default="that of the export")
+    ] = None,
+    without_keys: Annotated[bool, typer.Option("--without-keys", help="Leave the API keys out.")] = False,
+    config: Config = None,
+    storage: Storage = None,
+) -> None:
+    """Add an exported tenant to a ledger: all of it, or nothing. A file must not be open in a server."""
+    from dragoman.cli.portable import import_tenant
+
+    import_tenant(file, tenant, keys=not without_keys, config=config, storage=storage)

@@ -14,7 +14,7 @@ import psycopg
 from psycopg import IsolationLevel, errors, sql
 
 from dragoman.memory.bulk import PIECE, Numbered, Row, pieces
-from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy
+from dragoman.memory.errors import Conflict, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.postgres.ledger import PostgresLedger
 from dragoman.memory.words import words_of
 
@@ -33,7 +33,11 @@ _NUMBERED: Final = """
 SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND a.attidentity <> '' AND NOT a.attisdropped
 """
-_TEXT: Final = "(SELECT w.text FROM store_words AS w WHERE w.id = store_texts.id)"
+_VIRTUAL: Final[Mapping[str, str]] = {
+    "store_texts": "(SELECT w.text FROM store_words AS w WHERE w.id = store_texts.id)",
+    "store_items": "(SELECT w.text FROM store_texts AS t JOIN store_words AS w ON w.id = t.id"
+    " WHERE t.tenant = store_items.tenant AND t.namespace = store_items.namespace AND t.key = store_items.key)",
+}
 _NUMBERS: Final[Mapping[Numbered, str]] = {
     "runs": "'run_ordinals'",
     "deliveries": "pg_get_serial_sequence('deliveries', 'ordinal')",
@@ -47,6 +51,7 @@ class PostgresBulk:
     def __init__(self, url: str) -> None:
         self._url = url
         self._opened: psycopg.Connection[Row] | None = None
+        self._cursors = 0
 
     @contextmanager
     def reading(self) -> Generator[None]:
@@ -77,11 +82,12 @@ class PostgresBulk:
 
     def rows(self, table: str, columns: Sequence[str], tenant: str | None = None, order: str = "") -> Iterator[Row]:
         """See ``Bulk.rows``."""
-        virtual = {"text": _TEXT} if table == "store_texts" else {}
-        chosen = ", ".join(virtual.get(column, column) for column in columns)
+        text = _VIRTUAL.get(table, "text")
+        chosen = ", ".join(text if column == "text" else column for column in columns)
         where = "" if tenant is None else " WHERE tenant = %s"
         by = f" ORDER BY {order}" if order else ""
-        with self._db.cursor(name="rows") as cursor:
+        self._cursors += 1
+        with self._db.cursor(name=f"rows_{self._cursors}") as cursor:
             cursor.itersize = PIECE
             cursor.execute(
                 f"SELECT {chosen} FROM {table}{where}{by}".encode(), None if tenant is None else (tenant,), binary=True
@@ -121,10 +127,13 @@ class PostgresBulk:
     def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
         count = 0
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
-        with self._db.cursor() as cursor, cursor.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-                count += 1
+        try:
+            with self._db.cursor() as cursor, cursor.copy(statement) as copy:
+                for row in rows:
+                    copy.write_row(row)
+                    count += 1
+        except (psycopg.Error, OverflowError, UnicodeEncodeError) as error:
+            raise _translated(error) from None
         return count
 
     def _index(self, id: int, text: int, rows: Sequence[Row]) -> None:
@@ -145,10 +154,12 @@ class PostgresBulk:
             self._opened = None
 
 
-def _translated(error: psycopg.Error) -> DragomanError:
+def _translated(error: Exception) -> BaseException:
+    if not isinstance(error, psycopg.Error):
+        return as_unkeepable(error)
     said = str(error).strip().split("\n", 1)[0]
     if isinstance(error, errors.UniqueViolation):
         return Conflict(f"A row with this id exists already in {error.diag.table_name}.")
-    if isinstance(error, psycopg.DataError):
+    if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
         return InputInvalid(f"A value cannot be kept by Postgres: {said}.")
     return LedgerBusy(f"The database cannot take this now: {said}")

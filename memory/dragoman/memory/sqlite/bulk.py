@@ -21,7 +21,14 @@ _TABLES: Final = (
     "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('migrations', 'workers')"
     " AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'store~_words%' ESCAPE '~' ORDER BY name"
 )
-_TEXT: Final = "(SELECT w.text FROM store_words AS w WHERE w.rowid = store_texts.id)"
+_VIRTUAL: Final[Mapping[str, Mapping[str, str]]] = {
+    "threads": {"last_seq": LAST_SEQ},
+    "store_texts": {"text": "(SELECT w.text FROM store_words AS w WHERE w.rowid = store_texts.id)"},
+    "store_items": {
+        "text": "(SELECT w.text FROM store_texts AS t CROSS JOIN store_words AS w ON w.rowid = t.id"
+        " WHERE t.tenant = store_items.tenant AND t.namespace = store_items.namespace AND t.key = store_items.key)"
+    },
+}
 _NUMBER: Final[Mapping[Numbered, str]] = {"runs": "ordinal", "deliveries": "ordinal", "store_texts": "id"}
 _PUT_WORDS: Final = SQL["put_item_words"]
 
@@ -69,7 +76,7 @@ class SqliteBulk:
 
     def rows(self, table: str, columns: Sequence[str], tenant: str | None = None, order: str = "") -> Iterator[Row]:
         """See ``Bulk.rows``."""
-        virtual = {"threads": {"last_seq": LAST_SEQ}, "store_texts": {"text": _TEXT}}.get(table, {})
+        virtual = _VIRTUAL.get(table, {})
         chosen = ", ".join(virtual.get(column, column) for column in columns)
         where = "" if tenant is None else " WHERE tenant = ?"
         by = f" ORDER BY {order}" if order else ""
@@ -86,9 +93,12 @@ class SqliteBulk:
         sql = f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(kept))})"
         count = 0
         for piece in pieces(rows):
-            self._db.executemany(sql, ([row[place] for place in kept] for row in piece))
-            if table == "store_texts" and "text" in columns:
-                self._index(columns, piece)
+            try:
+                self._db.executemany(sql, ([row[place] for place in kept] for row in piece))
+                if table == "store_texts" and "text" in columns:
+                    self._index(columns, piece)
+            except (sqlite3.Error, OverflowError, UnicodeEncodeError) as error:
+                raise _refused(table, error) from None
             count += len(piece)
         return count
 
@@ -125,3 +135,10 @@ class SqliteBulk:
             raise translated(error) from error
         finally:
             self._opened = None
+
+
+def _refused(table: str, error: Exception) -> BaseException:
+    """Why a row is not taken: it is there already, or one of its values is not what its column holds."""
+    if isinstance(error, sqlite3.IntegrityError) and "UNIQUE" not in str(error):
+        return InputInvalid(f"A row of {table} cannot be kept: {error}.")
+    return translated(error)

@@ -15,7 +15,7 @@ from dragoman.memory.verbs.keys import Executes
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.tx import Tx
 
-__all__ = ["FEW", "Facet", "add", "best", "drop"]
+__all__ = ["FEW", "Facet", "add", "best", "drop", "facets_of"]
 
 Kind = Literal["thread", "run"]
 
@@ -41,27 +41,27 @@ class Facet(NamedTuple):
 
 def add(tx: Tx, tenant: str, kind: Kind, metadata: Mapping[str, Json], ordinal: int, id: str = "") -> None:
     """Index the metadata of something new."""
-    for facet in _facets(metadata):
+    for facet in facets_of(metadata):
         tx.later(_INSERT, (tenant, kind, facet.key, facet.value, ordinal, id))
 
 
 def drop(tx: Tx, tenant: str, kind: Kind, metadata: Mapping[str, Json], ordinal: int) -> None:
     """Forget what was indexed of it."""
-    for facet in _facets(metadata):
+    for facet in facets_of(metadata):
         tx.execute(_DELETE, (tenant, kind, facet.key, facet.value, ordinal))
 
 
 def best(db: Executes, tenant: str, kind: Kind, metadata: Mapping[str, Json] | None) -> Facet | None:
     """The pair of a filter that the fewest have; None where no pair is indexed."""
     found: Facet | None = None
-    for facet in _facets(metadata or {}):
+    for facet in facets_of(metadata or {}):
         (count,) = db.execute(_COUNT, (tenant, kind, facet.key, facet.value, FEW)).fetchone()
         if found is None or count < found.number:
             found = Facet(facet.key, facet.value, count)
     return found
 
 
-def _facets(metadata: Mapping[str, Json]) -> list[Facet]:
+def facets_of(metadata: Mapping[str, Json]) -> list[Facet]:
     """Distinct ones: two keys may begin alike."""
     found = {
         (key[:_LONGEST], value)

@@ -1,0 +1,25 @@
+"""All tables of the ledger that the settings name, as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.sqlite.bulk import SqliteBulk
+from dragoman.settings.tables import Settings
+
+if TYPE_CHECKING:
+    from dragoman.memory.postgres.bulk import PostgresBulk
+
+__all__ = ["bulk_tables"]
+
+
+def bulk_tables(settings: Settings) -> SqliteBulk | PostgresBulk:
+    """The tables. Raises ``DragomanError`` where an extra is missing."""
+    url = settings.storage_url
+    if url is None:
+        return SqliteBulk(settings.storage_path)
+    postgres_ledger(url)  # says which extra is missing
+    from dragoman.memory.postgres.bulk import PostgresBulk
+
+    return PostgresBulk(url)
