@@ -79,18 +79,21 @@ class Inspection:
         return self._told("tasks", "task_result", done, step, at)
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
-    def checkpoint(self, number: int, state: Mapping[str, Json], following: Sequence[str], at: int) -> list[Frame]:
-        """The thread's values have changed. ``following`` are the nodes that go on."""
+    def checkpoint(
+        self, number: int, of: Mapping[str, Any], state: Mapping[str, Json], following: Sequence[str], at: int
+    ) -> list[Frame]:
+        """The thread's values have changed, as the event ``of`` tells. ``following`` are the nodes that go on."""
         if not self._modes & {"checkpoints", "debug"}:
             return []
-        own, before = self._named(number), self._named(number - 1) if number > 1 else None
+        parent = of.get("parent", number - 1)
+        own, before = self._named(number), self._named(parent) if parent else None
         told: dict[str, Any] = {
             "config": {"configurable": own},
             "parent_config": {"configurable": before} if before else None,
             "checkpoint": own,
             "parent_checkpoint": before,
             "values": state,
-            "metadata": {"source": "loop", "step": number - 1, "parents": {}, "run_id": self._run_id},
+            "metadata": {"source": of.get("source", "loop"), "step": number - 1, "parents": {}, "run_id": self._run_id},
             "next": following,
             "tasks": [{"id": self._run_id, "name": name, "interrupts": [], "state": None} for name in following],
         }

@@ -148,13 +148,17 @@ class RunFold:
         update = dict(changed)
         if messages:
             update["messages"] = [told(m, self._surface) for m in messages]
-        return [*self._both({}, {self._agent: update}), *self._checkpointed(messages), *self._speech.whole(messages)]
+        return [
+            *self._both({}, {self._agent: update}),
+            *self._checkpointed(data, messages),
+            *self._speech.whole(messages),
+        ]
 
-    def _checkpointed(self, messages: Sequence[Mapping[str, Json]]) -> list[Frame]:
+    def _checkpointed(self, of: Mapping[str, Any], messages: Sequence[Mapping[str, Json]]) -> list[Frame]:
         if not self._inside.wanted:
             return []
         following = [] if any(m.get("role") == "assistant" for m in messages) else [self._agent]
-        return self._inside.checkpoint(self.checkpoint, self._state(self.values), following, self._at)
+        return self._inside.checkpoint(self.checkpoint, of, self._state(self.values), following, self._at)
 
     def _merge(self, changed: Mapping[str, Json], messages: Sequence[Mapping[str, Json]]) -> None:
         merged = {k: v for k, v in {**self.values, **changed}.items() if v is not None}

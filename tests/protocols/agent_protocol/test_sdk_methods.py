@@ -71,7 +71,7 @@ TABLE: tuple[tuple[str, str, str, str], ...] = (
         "join_stream",
         "streaming/test_resuming::test_the_sdk_joins_a_thread_and_hears_of_its_runs_one_after_another",
     ),
-    ("async", "threads", "stream", "streaming/test_protocol::test_the_sdk_streams_a_thread"),
+    ("async", "threads", "stream", "streaming/test_protocol_sdk::test_the_sdk_streams_a_thread"),
     ("sync", "threads", "create get update delete", "test_sdk_sync::test_a_thread_is_made_changed_and_deleted"),
     (
         "sync",

@@ -173,7 +173,7 @@ async def test_a_thread_is_streamed_by_the_protocol(threaded: Threaded, agent: s
             thread.run.start(input=given)
             if agent == "busy":
                 said = ["".join(message.text) for message in list(thread.messages)]
-                assert said == ["0 1 2 "]
+                assert said == ["0 1 2 ", "counted to 3"]
             else:
                 for _ in thread.values:
                     pass

@@ -35,4 +35,5 @@ def return_to(log: ThreadLog, run_id: str, number: int, now: int, metadata: dict
     new, old = log.values(), log.values_at(number)
     changed = {key: old.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
     log.save_values(old, now, run_id, parent=number, metadata=metadata)
-    log.add(run_id, "values", {"values": changed, "checkpoint": log.checkpoint})
+    told: dict[str, Json] = {"values": changed, "checkpoint": log.checkpoint, "parent": number}
+    log.add(run_id, "values", {**told, "source": metadata["source"]} if metadata else told)

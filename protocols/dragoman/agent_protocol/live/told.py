@@ -134,13 +134,13 @@ class RunTold:
             *self._messages(self._spoken.whole(messages)),
             self._tell("updates", {"node": self._run.agent, "values": update}),
             self._values(self.values),
-            self._tell("checkpoints", self._envelope(number)),
+            self._tell("checkpoints", self._envelope(number, data)),
         ]
 
-    def _envelope(self, number: int) -> dict[str, Json]:
-        name = partial(checkpoint_id, self._run.thread_id)
-        parent = {"parent_id": name(number - 1)} if number > 1 else {}
-        return {"id": name(number), **parent, "step": number - 1, "source": "loop"}
+    def _envelope(self, number: int, data: Mapping[str, Any]) -> dict[str, Json]:
+        name, before = partial(checkpoint_id, self._run.thread_id), data.get("parent", number - 1)
+        parent = {"parent_id": name(before)} if before else {}
+        return {"id": name(number), **parent, "step": number - 1, "source": data.get("source", "loop")}
 
     def _values(self, state: Mapping[str, Json]) -> Told:
         return self._tell("values", lambda: {**state, "messages": messages_of(state, _SDK)})
