@@ -85,8 +85,9 @@ async def test_a_run_forks_from_a_checkpoint_and_knows_only_what_was_before(http
     assert [m["content"] for m in values["messages"] if m["type"] == "ai"] == ["one", "other"]
     told = [(c["id"], c["parent_id"], c["source"]) for c in data_of(found, "checkpoints")]
     assert told[0][1:] == (listed[-1]["id"], "fork")
-    kept = (await http.post(f"/threads/{thread}/history", json={})).json()
-    parents = {s["checkpoint"]["checkpoint_id"]: (s["parent_checkpoint"] or {}).get("checkpoint_id") for s in kept}
+    kept: list[Any] = (await http.post(f"/threads/{thread}/history", json={})).json()
+    ids = [[s[name] and s[name]["checkpoint_id"] for name in ("checkpoint", "parent_checkpoint")] for s in kept]
+    parents = {own: parent for own, parent in ids}
     assert [parents[own] for own, _, _ in told] == [parent for _, parent, _ in told]
 
 
