@@ -87,7 +87,7 @@ async def test_a_run_forks_from_a_checkpoint_and_knows_only_what_was_before(http
     assert told[0][1:] == (listed[-1]["id"], "fork")
     kept: list[Any] = (await http.post(f"/threads/{thread}/history", json={})).json()
     ids = [[s[name] and s[name]["checkpoint_id"] for name in ("checkpoint", "parent_checkpoint")] for s in kept]
-    parents = {own: parent for own, parent in ids}
+    parents = dict(ids)
     assert [parents[own] for own, _, _ in told] == [parent for _, parent, _ in told]
 
 
