@@ -1,4 +1,5 @@
-"""Agents for the chaos runs: their side effects are lines in a file, each with the key of the step that made it."""
+"""Agents for the chaos runs: their side effects are lines in a file, each with the idempotency key of the step that
+made it and the attempt of its run, which is also told in the log."""
 
 from __future__ import annotations
 
@@ -24,15 +25,25 @@ def _write(line: str) -> None:
 async def effect(ctx: Context, n: int) -> int:
     """A side effect."""
     await asyncio.sleep(random.uniform(0.0, 0.03))
-    _write(ctx.idempotency_key)
+    _write(f"{ctx.idempotency_key} {ctx.attempt}")
+    await ctx.emit("attempt", ctx.attempt)
     await asyncio.sleep(random.uniform(0.0, 0.03))
+    return n
+
+
+@tool
+async def slow_effect(ctx: Context, n: int) -> int:
+    """A side effect that takes its time."""
+    await asyncio.sleep(0.3)
+    _write(f"{ctx.idempotency_key} {ctx.attempt}")
+    await ctx.emit("attempt", ctx.attempt)
     return n
 
 
 @tool(on_crash="ask")
 async def guarded(ctx: Context) -> str:
     """A side effect that a person is asked about when a crash hides it."""
-    _write(ctx.idempotency_key)
+    _write(f"{ctx.idempotency_key} {ctx.attempt}")
     await asyncio.sleep(random.uniform(0.0, 0.05))
     return "once"
 
@@ -47,6 +58,15 @@ async def works(ctx: Context, number: int) -> int:
     left, right = await ctx.gather(ctx.step(effect, 1, key="left"), ctx.step(effect, 2, key="right"))
     await ctx.artifact("total.txt", str(total + left + right))
     return int(total + left + right)
+
+
+@agent
+async def lingers(ctx: Context, number: int) -> int:
+    """Steps that take long enough to outlive a lease together, with text between."""
+    for n in range(STEPS):
+        await ctx.step(slow_effect, n, key=f"effect-{n}")
+        await ctx.stream_text(f"{n} ")
+    return number
 
 
 @agent

@@ -77,7 +77,8 @@ class Server:
 
     def effect_counts(self) -> Counter[str]:
         """How often each side effect happened."""
-        return Counter(self.effects.read_text().splitlines()) if self.effects.exists() else Counter()
+        lines = self.effects.read_text().splitlines() if self.effects.exists() else ()
+        return Counter(line.partition(" ")[0] for line in lines)
 
 
 class Submitter:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import signal
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import psycopg
 import pytest
 from tests import postgres
+from tests.chaos.proxy import Proxy
 
 from dragoman.memory.errors import Conflict, DragomanError, LedgerBusy
 from dragoman.memory.ledger import Batch, Change, NewEvent, RunFilter
@@ -19,7 +22,7 @@ from dragoman.memory.model import RunStatus
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.ledger import PostgresLedger
 
-from .helpers import TENANT, WORKER, assert_gapless, start, submission, submit
+from .helpers import TENANT, WORKER, assert_gapless, emit, start, submission, submit
 from .postgres_ledgers import url_of
 
 pytestmark = pytest.mark.anyio
@@ -165,3 +168,86 @@ async def test_writes_ride_out_a_server_that_crashes_and_comes_back() -> None:
         await ledger.close()
         server.stop()
         shutil.rmtree(folder.parent)
+
+
+@asynccontextmanager
+async def _own_server() -> AsyncGenerator[postgres.Server]:
+    """A server that a test may end."""
+    folder = Path(tempfile.mkdtemp(prefix="pg-")) / "s"
+    folder.mkdir()
+    server = postgres.Server(folder, ("max_connections=30", "shared_buffers=32MB"))
+    server.create()
+    server.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder.parent)
+
+
+async def test_what_a_running_run_writes_waits_for_the_database_longer_than_a_request_does() -> None:
+    async with _own_server() as server:
+        ledger = PostgresLedger(server.url(), patience=0.3)
+        await ledger.open()
+        _, lease = await start(ledger)
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        written = asyncio.create_task(emit(ledger, lease, "custom", name="n", data=1))
+        for _ in range(2):
+            with pytest.raises(LedgerBusy):
+                await ledger.submit(submission())
+        with pytest.raises(LedgerBusy):
+            await ledger.sweep(3)
+        assert not written.done()
+        await asyncio.to_thread(server.start)
+        assert [event.type for event in (await written).events] == ["custom"]
+        await ledger.close()
+
+
+async def test_a_ledger_closes_though_a_running_run_waits_to_be_written() -> None:
+    async with _own_server() as server:
+        ledger = PostgresLedger(server.url(), patience=0.3)
+        await ledger.open()
+        _, lease = await start(ledger)
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        written = asyncio.create_task(emit(ledger, lease, "custom", name="n", data=1))
+        with pytest.raises(LedgerBusy):
+            await ledger.submit(submission())
+        async with asyncio.timeout(10):
+            await ledger.close()
+        with pytest.raises(LedgerBusy):
+            await written
+        await asyncio.to_thread(server.start)
+
+
+async def test_connections_whose_other_half_is_gone_are_given_up(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.memory.postgres.runner._SILENCE", 0.5)
+    folder = re.search(r"host=([^&]+)", url)
+    assert folder is not None
+    async with Proxy(f"{folder[1]}/.s.PGSQL.5432") as proxy:
+        ledger = PostgresLedger(re.sub(r"///(\w+)\?host=[^&]+", rf"//127.0.0.1:{proxy.port}/\1?sslmode=disable", url))
+        await ledger.open()
+        news = ledger.news()
+        await anext(news)
+        _, lease = await start(ledger)
+        proxy.turn("forget")
+        proxy.turn("through")
+        async with asyncio.timeout(10):
+            assert (await emit(ledger, lease, "custom", name="n", data=1)).events
+            assert (await anext(news)).threads is None, "what was missed may be anything"
+        await news.aclose()
+        await ledger.close()
+
+
+async def test_who_falls_silent_may_not_have_told_all_that_it_did(replicas: list[PostgresLedger]) -> None:
+    here, there = replicas[0].news(), replicas[1].news()
+    await anext(here)
+    await anext(there)
+    listening = asyncio.create_task(anext(there))
+    hearing = asyncio.create_task(anext(here))
+    await submit(replicas[2])
+    async with asyncio.timeout(10):
+        assert (await hearing).threads
+        assert (await listening).threads  # the third has told of its thread and listens to nobody: it gives no sign
+        assert (await anext(here)).threads is None
+    await here.aclose()
+    await there.aclose()

@@ -22,7 +22,7 @@ from dragoman.engine.pauses import paused
 from dragoman.engine.ports import Host
 from dragoman.engine.recorder import Recorder, Superseded
 from dragoman.memory.codec import dumps
-from dragoman.memory.errors import LeaseLost
+from dragoman.memory.errors import LeaseLost, LedgerBusy
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Change, Lease, Submission
 from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, Step
@@ -191,7 +191,7 @@ class Activation:
             return Change(RunStatus.FAILED, failure=Failure(FailureKind.REJECTED, error.message, "Rejected"))
         except RequestError as error:
             return Change(RunStatus.FAILED, failure=_refused(error))
-        except LeaseLost:
+        except (LeaseLost, LedgerBusy):  # the ledger's, not the agent's: the run goes on when it can be written again
             raise
         except Exception as error:
             if self._stop:

@@ -19,6 +19,7 @@ _log = logging.getLogger("dragoman.engine")
 _LONGEST_WAIT = 60.0
 _AFTER_ERROR = 1.0
 _BLOCKED_WAIT = 1.0
+_LEAST_GRACE = 3.0
 
 
 class Worker:
@@ -29,6 +30,7 @@ class Worker:
         self._wake = asyncio.Event()
         self._queued = True
         self._tasks: list[asyncio.Task[None]] = []
+        self._sweeps_from = 0.0
 
     def start(self) -> None:
         """Begin claiming and renewing."""
@@ -59,12 +61,16 @@ class Worker:
                 due = await engine.ledger.next_due()
             except DragomanError as error:
                 _log.error("claiming failed, trying again in %g s: %s", _AFTER_ERROR, error)
+                # Who was at work when the ledger went away renews its leases first; only then are they taken.
+                self._sweeps_from = asyncio.get_running_loop().time() + max(engine.settings.lease / 3, _LEAST_GRACE)
                 await asyncio.sleep(_AFTER_ERROR)
                 continue
             await self._sleep(due)
 
     async def _sweep(self) -> None:
         engine = self._engine
+        if asyncio.get_running_loop().time() < self._sweeps_from:
+            return
         for run, events in await engine.ledger.sweep(engine.settings.max_crashes):
             self._queued = True
             engine.publish(run, events)

@@ -16,7 +16,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from dragoman.memory.errors import LedgerBusy
-from dragoman.memory.postgres.bell import Bell
+from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.migrations import migrate
 from dragoman.memory.postgres.run_verbs import RunVerbs
@@ -35,9 +35,10 @@ from dragoman.memory.verbs.thread_verbs import ThreadVerbs
 __all__ = ["PostgresLedger"]
 
 # Sent by every connection when it is made. A statement that takes this long, or waits this long for a lock, is not the
-# ledger's; a transaction is never idle for longer than an event loop is held up.
+# ledger's. A transaction is never idle for longer than an event loop is held up, and whose other half is gone gives up
+# its locks: before the leases of its runs are over, so that they can be taken.
 _SETTINGS: Final = (
-    "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'"
+    "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '2s'"
 )
 _PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
 
@@ -70,11 +71,11 @@ class PostgresLedger(
         pool = AsyncConnectionPool(
             self._url,
             connection_class=Connection,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "connect_timeout": CONNECT_S},
             min_size=min(2, self._connections),
             max_size=self._connections,
             timeout=self._patience,
-            reconnect_timeout=self._patience,
+            reconnect_timeout=1.0,  # whoever waits for a connection asks for it again
             configure=_configure,
             open=False,
         )
@@ -86,7 +87,8 @@ class PostgresLedger(
     async def migrate(self) -> list[str]:
         """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""
         try:
-            async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
+            connecting = psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)
+            async with await connecting as connection:
                 return await migrate(connection)
         except psycopg.OperationalError as error:
             raise LedgerBusy(f"Cannot reach the database: {_said(error)}") from None
@@ -136,6 +138,7 @@ async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
 
 
 async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, bell: Bell | None) -> None:
+    runner.give_up()
     await runner.settle()
     if bell is not None:
         await bell.close()

@@ -6,6 +6,7 @@ needs take two exchanges each.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -53,16 +54,21 @@ class RunVerbs(ABC):
         names = list(held)
         if not names:
             await self._runner.settle()  # a renewal comes after the writes that were begun before it
-        return await self._runner.relaxed(leases.renew, worker, names, lease_s)
+        # What is not heard in a third of a lease is asked again, so that the lease outlives a connection that is dead.
+        silence = max(1.0, lease_s / 3)
+        return await self._runner.write(leases.renew, worker, names, lease_s, relaxed=True, silence=silence)
 
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """See ``Ledger.sweep``."""
-        return await self._runner.write(claim.sweep, max_crashes)
+        # Not when a database is back that was away: who was at work then has to renew first.
+        return await self._runner.write(claim.sweep, max_crashes, patience=0)
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
         """See ``Ledger.commit``."""
-        run = self._runner.relaxed if batch.deltas_only else self._runner.write
-        return await run(commit.commit, lease, batch, expect=for_commit(lease))
+        # For as long as it takes: the fence tells whether the run is still its own.
+        return await self._runner.write(
+            commit.commit, lease, batch, expect=for_commit(lease), relaxed=batch.deltas_only, patience=math.inf
+        )
 
     async def cancel(
         self, tenant: str, run_id: str, reason: str = "", *, rollback: bool = False

@@ -3,7 +3,8 @@
 A verb reads under its locks and has no effect but through its transaction, so that it may be run anew: after a
 deadlock, a race for a key, or a connection that was lost before the COMMIT. When it was lost in the COMMIT, the
 transaction's id tells what became of it. While the database is away, callers wait up to ``patience`` seconds and are
-then told ``LedgerBusy``.
+then told ``LedgerBusy``; what a running run writes waits for as long as it takes, for its fence tells then whether the
+run is still its own.
 
 A caller that goes away changes nothing: its verb runs all the same. Above: ``ledger.py``, which names the verbs.
 """
@@ -21,7 +22,7 @@ from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, Ledger
 from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.tx import Asking, PostgresTx
-from dragoman.memory.postgres.wire import Connection, Failed, Lost
+from dragoman.memory.postgres.wire import Connection, Failed, Lost, Silent
 from dragoman.memory.verbs.pace import Pace
 
 __all__ = ["Expect", "Runner"]
@@ -40,6 +41,10 @@ _NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
 _MOST_RACES: Final = 20
 _SHARERS: Final = 8  # replicas that may fill a queue together before they meet its limit
 _PAUSE: Final = 0.05
+# The pool is asked again so often, for it tries to connect when it is asked.
+_ASK_AGAIN: Final = 1.0
+# Seconds without an answer after which a connection is given up; longer than a statement waits for a lock.
+_SILENCE: Final = 12.0
 
 
 class _Again(Exception):
@@ -53,22 +58,37 @@ class Runner:
         self, pool: AsyncConnectionPool[Connection], patience: float, told: Callable[[PostgresTx], None]
     ) -> None:
         self._pool = pool
-        self._patience = patience
+        self.patience = patience
         self._told = told
         self._pace = Pace(_SHARERS)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing = False
 
-    async def write(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:
-        """Run a verb in a transaction that is on disk when this returns. Raises what it raises; ``LedgerBusy``."""
-        return await self._apart(self._persist(self._write, verb, args, expect, False))
+    async def write(
+        self,
+        verb: Callable[[Any, *Ts], T],
+        /,
+        *args: *Ts,
+        expect: Expect | None = None,
+        relaxed: bool = False,
+        patience: float | None = None,
+        silence: float | None = None,
+    ) -> T:
+        """Run a verb in a transaction that is on disk when this returns; a ``relaxed`` one may be taken by a crash of
+        the database's server. ``patience`` is in seconds where it is another than the runner's, ``silence`` how long an
+        answer is waited for. Raises what the verb raises; ``LedgerBusy``."""
+        deadline = asyncio.get_running_loop().time() + (self.patience if patience is None else patience)
+        silence = _SILENCE if silence is None else silence
+        return await self._apart(self._persist(deadline, self._write, deadline, silence, verb, args, expect, relaxed))
 
     async def relaxed(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:
-        """The same, but a crash of the database's server may take it."""
-        return await self._apart(self._persist(self._write, verb, args, expect, True))
+        """``write`` what a crash of the database's server may take."""
+        return await self.write(verb, *args, expect=expect, relaxed=True)
 
     async def read(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
         """Run a verb that reads."""
-        return await self._apart(self._persist(self._read, verb, args))
+        deadline = asyncio.get_running_loop().time() + self.patience
+        return await self._apart(self._persist(deadline, self._read, verb, args))
 
     async def look(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
         """As ``read``: all reads are exchanges here."""
@@ -82,6 +102,10 @@ class Runner:
         """Wait for what is under way."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def give_up(self) -> None:
+        """Wait no more for a database that is away."""
+        self._closing = True
+
     async def _apart(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.create_task(work)
         self._tasks.add(task)
@@ -93,9 +117,8 @@ class Runner:
         if not task.cancelled():
             task.exception()  # its caller may have gone
 
-    async def _persist(self, attempt: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
+    async def _persist(self, deadline: float, attempt: Callable[[*Ts], Coroutine[Any, Any, T]], *args: *Ts) -> T:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + self._patience
         races = 0
         while True:
             try:
@@ -108,21 +131,35 @@ class Runner:
                     raise _translated(error) from None
                 pause = random.uniform(0, 0.002 * races)
             except _Again as error:
-                if loop.time() > deadline:
+                if loop.time() >= deadline or self._closing:
                     raise LedgerBusy(f"The database is out of reach: {error}") from None
                 pause = random.uniform(_PAUSE / 2, _PAUSE)
             await asyncio.sleep(pause)
 
-    async def _connection(self) -> Connection:
+    async def _connection(self, silence: float) -> Connection:
         try:
-            return await self._pool.getconn()
+            connection = await self._pool.getconn(_ASK_AGAIN)
         except PoolTimeout:
-            raise LedgerBusy("The database is out of reach, or has no connection left for this.") from None
+            raise _Again("there is no connection to it, or none is left for this") from None
         except PoolClosed:
             raise LedgerBusy("The ledger is closed.") from None
+        connection.silence = silence
+        return connection
 
-    async def _write(self, verb: Callable[..., T], args: tuple[Any, ...], expect: Expect | None, relaxed: bool) -> T:
-        connection = await self._connection()
+    async def _lost(self, error: Lost) -> None:
+        if isinstance(error, Silent):
+            await self._pool.drain()
+
+    async def _write(
+        self,
+        deadline: float,
+        silence: float,
+        verb: Callable[..., T],
+        args: tuple[Any, ...],
+        expect: Expect | None,
+        relaxed: bool,
+    ) -> T:
+        connection = await self._connection(silence)
         tx = PostgresTx(connection, self._pace)
         result: list[T] = []
         lost = ""
@@ -130,40 +167,42 @@ class Runner:
             await spawn(_written, tx, verb, args, expect, relaxed, result)
         except Lost as error:
             lost = str(error)
+            await self._lost(error)
         except BaseException as error:
             await _undo(connection)
             raise _as_told(error) from None
         finally:
             await self._pool.putconn(connection)
         # Asked without the lost connection: if all had their own in hand, there would be none to ask with.
-        if lost and not (tx.committing and await self._was_committed(tx)):
+        if lost and not (tx.committing and await self._was_committed(tx, deadline)):
             raise _Again(lost)
         self._told(tx)
         return result[0]
 
-    async def _was_committed(self, tx: PostgresTx) -> bool:
+    async def _was_committed(self, tx: PostgresTx, deadline: float) -> bool:
         """Whether a transaction whose COMMIT was not answered is on disk."""
         row = tx.xid.fetchone() if tx.xid is not None and tx.xid.answered else None
         while row is not None:
             try:
-                [(status,)] = await self._persist(self._read, _transaction_status, (row[0],))
+                [(status,)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
             except InputInvalid:  # an id that is yet to be given out: the server crashed before it kept anything of it
                 return False
             if status != "in progress":
                 # A server that crashed may have given the id to another one since.
-                return bool(status == "committed") and await self._is_proven(tx)
+                return bool(status == "committed") and await self._is_proven(tx, deadline)
             await asyncio.sleep(_PAUSE)
         return False
 
-    async def _is_proven(self, tx: PostgresTx) -> bool:
-        return tx.proof is None or len(await self._persist(self._read, _proof, (tx.proof,))) > 0
+    async def _is_proven(self, tx: PostgresTx, deadline: float) -> bool:
+        return tx.proof is None or len(await self._persist(deadline, self._read, _proof, (tx.proof,))) > 0
 
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
-        connection = await self._connection()
+        connection = await self._connection(_SILENCE)
         asking = Asking(connection)
         try:
             return await spawn(_read, asking, verb, args)
         except Lost as error:
+            await self._lost(error)
             raise _Again(str(error)) from None
         except BaseException as error:
             if asking.in_transaction:

@@ -17,7 +17,7 @@ from psycopg.waiting import Ready, Wait
 
 from dragoman.memory.errors import InputInvalid
 
-__all__ = ["Answer", "Connection", "Failed", "Lost"]
+__all__ = ["Answer", "Connection", "Failed", "Lost", "Silent"]
 
 _int8 = struct.Struct("!q").unpack
 _int4 = struct.Struct("!i").unpack
@@ -34,6 +34,10 @@ class Failed(Exception):
 
 class Lost(Exception):
     """The connection is gone; what was sent may have been done."""
+
+
+class Silent(Lost):
+    """The same, for there was no answer in time: other connections may be as dead and not know it."""
 
 
 class Answer:
@@ -69,8 +73,9 @@ def _encoded(value: Any) -> bytes | None:
 
 
 class Connection(psycopg.AsyncConnection[Any]):
-    """A connection that is asked through ``exchange`` alone."""
+    """A connection that is asked through ``exchange`` alone, which waits ``silence`` seconds for an answer."""
 
+    silence: float | None = None
     _known: dict[str, bytes]
     _reading: dict[str, tuple[Callable[[bytes], Any], ...]]
     _named: int
@@ -79,7 +84,10 @@ class Connection(psycopg.AsyncConnection[Any]):
         """Send statements at once; their answers. The first that fails raises ``Failed``, and none after it is done.
         Raises ``Lost``."""
         try:
-            return await self.wait(self._talk(batch))
+            return await self.wait(self._talk(batch), timeout=self.silence)
+        except psycopg.errors._WaitTimeout:  # pyright: ignore[reportPrivateUsage]
+            self.pgconn.finish()  # its other half may be gone
+            raise Silent(f"nothing was heard for {self.silence:g} s") from None
         except psycopg.Error as error:
             raise Lost(str(error).strip() or "the connection is closed") from None
 

@@ -30,7 +30,7 @@ WHERE r.status = 'running' AND r.lease_until <= {micros} AND ?1::bigint > 0 ORDE
 -- now, limit
 SELECT r.ordinal, t.last_seq, t.checkpoint, t.status, t.tenant, t.id
 FROM runs AS r JOIN threads AS t ON t.tenant = r.tenant AND t.id = r.thread_id
-WHERE r.status = 'waiting' AND r.wake_at IS NOT NULL AND r.wake_at <= ?1 ORDER BY r.ordinal LIMIT ?2 FOR UPDATE OF t SKIP LOCKED;
+WHERE r.status = 'waiting' AND r.wake_at IS NOT NULL AND r.wake_at <= {micros} AND ?1::bigint > 0 ORDER BY r.ordinal LIMIT ?2 FOR UPDATE OF t SKIP LOCKED;
 
 -- What this process remembers of running runs and their threads is checked by two statements, under the threads' locks: the second one
 -- sees what the last holder of a lock has committed. A thread that someone is writing to counts as changed, so that nothing is waited for
@@ -62,7 +62,8 @@ WHERE ordinal = ANY(?2::bigint[]) AND status = 'running' AND lease_until <= {mic
 -- :name runs_with_expired_interrupt
 -- now, ordinals
 SELECT {run_state} FROM runs
-WHERE ordinal = ANY(?2::bigint[]) AND status = 'waiting' AND wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY ordinal;
+WHERE ordinal = ANY(?2::bigint[]) AND status = 'waiting' AND wake_at IS NOT NULL AND wake_at <= {micros} AND ?1::bigint > 0
+ORDER BY ordinal;
 
 -- :name expiring_threads
 -- now, limit
@@ -127,7 +128,8 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, {
 -- now
 UPDATE runs SET wake_at = NULL WHERE ordinal IN (
     SELECT ordinal FROM runs
-    WHERE status = 'queued' AND wake_at IS NOT NULL AND wake_at <= ?1 ORDER BY wake_at LIMIT 1000 FOR UPDATE SKIP LOCKED);
+    WHERE status = 'queued' AND wake_at IS NOT NULL AND wake_at <= {micros} AND ?1::bigint > 0 ORDER BY wake_at LIMIT 1000
+    FOR UPDATE SKIP LOCKED);
 
 -- :name claim_run
 -- now, worker, lease_until, the thread's checkpoint, ordinal
@@ -135,6 +137,11 @@ UPDATE runs SET status = 'running', attempt = attempt + 1, updated_at = ?1, star
     lease_owner = ?2, lease_until = {micros} + (?3::bigint - ?1::bigint), woken = 0, wake_at = NULL,
     base_checkpoint = CASE attempt WHEN 0 THEN ?4 ELSE base_checkpoint END
 WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_state};
+
+-- :name expire_interrupts
+-- tenant, run_id, now
+UPDATE interrupts SET status = 'expired'
+WHERE tenant = ?1 AND run_id = ?2 AND status = 'open' AND expires_at <= {micros} AND ?3::bigint > 0 RETURNING key;
 
 -- :name renew_leases
 -- Length of the lease in microseconds, worker, JSON array of run ids
