@@ -18,6 +18,7 @@ LEDGERS: Mapping[str, Callable[[Path], Ledger]] = {
     "sqlite": lambda folder: SqliteLedger(folder / "ledger.db"),
     "postgres": ledger_in,
     "sealed": lambda folder: SqliteLedger(folder / "ledger.db", masters=MASTERS),
+    "sealed postgres": lambda folder: ledger_in(folder, MASTERS),
 }
 
 Reopen = Callable[[], Awaitable[Ledger]]

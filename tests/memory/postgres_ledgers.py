@@ -15,6 +15,7 @@ from tests import postgres
 
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.sealing import MasterKeys
 
 _DATABASE = f"ledger_{os.getpid()}"
 _used: list[Path] = []
@@ -38,14 +39,14 @@ def url_of(folder: Path) -> str:
     return server.url(_DATABASE)
 
 
-def ledger_in(folder: Path) -> Ledger:
+def ledger_in(folder: Path, masters: MasterKeys | None = None) -> Ledger:
     """The ledger that stands for a folder, not opened."""
     known = bool(_used) and _used[-1] == folder
     url = url_of(folder)
     if known:
         with psycopg.connect(url, autocommit=True) as db:
             db.execute(_END_LEASES)
-    return postgres_ledger(url)
+    return postgres_ledger(url, masters)
 
 
 def _empty(url: str) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from dragoman.cli.keeping_commands import add_keeping
 from dragoman.cli.phase import Phase
+from dragoman.cli.sealing_commands import add_sealing
 
 __all__ = ["app"]
 
@@ -25,7 +26,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 keys_app = typer.Typer(
-    name="keys", help="API keys: make, list and revoke them, also while the server runs.", no_args_is_help=True
+    name="keys",
+    help="API keys, and the keys that the ledger is sealed with, also while the server runs.",
+    no_args_is_help=True,
 )
 app.add_typer(keys_app)
 deliveries_app = typer.Typer(
@@ -327,6 +330,8 @@ def keys_revoke(
 
     revoke(key, config=config, storage=storage)
 
+
+add_sealing(keys_app)
 
 Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, oldest first.")]
 Number = Annotated[int, typer.Argument(help="The dead letter's number, as `dragoman deliveries dead` shows it.")]

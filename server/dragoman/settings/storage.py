@@ -5,20 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.sealing import MasterKeys
+from dragoman.memory.sealing.turning import Sealing
 from dragoman.memory.sqlite import SqliteDeliveries, SqliteKeys, SqliteLedger
+from dragoman.memory.sqlite.sealing import SqliteSealing
+from dragoman.settings.master_keys import master_keys
 from dragoman.settings.tables import Settings
 
 if TYPE_CHECKING:
     from dragoman.memory.postgres.blocking import PostgresDeliveries, PostgresKeys
     from dragoman.memory.postgres.ledger import PostgresLedger
 
-__all__ = ["delivery_table", "is_there", "key_table", "made_ledger"]
+__all__ = ["Sealing", "delivery_table", "is_there", "key_table", "made_ledger", "sealing"]
 
 
 def made_ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
-    """The ledger, not opened. Raises ``DragomanError`` where an extra is missing."""
+    """The ledger, not opened. Raises ``DragomanError`` where an extra is missing, and as ``master_keys`` does."""
     url = settings.storage_url
-    return SqliteLedger(settings.made_storage()) if url is None else postgres_ledger(url)
+    keys = master_keys(settings)
+    return SqliteLedger(settings.made_storage(), masters=keys) if url is None else postgres_ledger(url, keys)
 
 
 def is_there(settings: Settings) -> bool:
@@ -39,10 +44,21 @@ def key_table(settings: Settings) -> SqliteKeys | PostgresKeys:
 
 def delivery_table(settings: Settings) -> SqliteDeliveries | PostgresDeliveries:
     """Its deliveries and dead letters."""
-    url = settings.storage_url
+    url, keys = settings.storage_url, master_keys(settings)
     if url is None:
-        return SqliteDeliveries(settings.storage_path)
+        return SqliteDeliveries(settings.storage_path, keys)
     postgres_ledger(url)
     from dragoman.memory.postgres.blocking import PostgresDeliveries
 
-    return PostgresDeliveries(url)
+    return PostgresDeliveries(url, keys)
+
+
+def sealing(settings: Settings, keys: MasterKeys) -> Sealing:
+    """Its keys and what is sealed with them."""
+    url = settings.storage_url
+    if url is None:
+        return SqliteSealing(settings.storage_path, keys)
+    postgres_ledger(url)
+    from dragoman.memory.postgres.sealing import PostgresSealing
+
+    return PostgresSealing(url, keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -29,6 +30,7 @@ __all__ = [
     "McpTable",
     "OutboxTable",
     "PeerTable",
+    "SealingTable",
     "ServerTable",
     "Settings",
     "StorageTable",
@@ -47,6 +49,10 @@ def _split(value: object) -> object:
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+
+
+def _arguments(value: object) -> object:
+    return shlex.split(value) if isinstance(value, str) else value
 
 
 class _Table(BaseModel):
@@ -161,6 +167,15 @@ class AuthTable(_Table):
     mode: Literal["off", "keys"] = "off"
     cache: Annotated[float, Strict(), Field(ge=0, le=300)] = 5.0
     sealing_keys: Names = ()
+
+
+class SealingTable(_Table):
+    """``[sealing]``: where the master keys come from that the ledger's values are sealed with: a ``file`` that its
+    owner alone can read, from the folder of the settings file, or a ``command`` that prints them. Without either, and
+    without ``DRAGOMAN_MASTER_KEYS``, nothing is sealed."""
+
+    file: str = ""
+    command: Annotated[tuple[str, ...], BeforeValidator(_arguments)] = ()
 
 
 class A2aTable(_Table):
@@ -325,6 +340,7 @@ class Settings(_Table):
     engine: EngineTable = EngineTable()
     crons: CronTable = CronTable()
     auth: AuthTable = AuthTable()
+    sealing: SealingTable = SealingTable()
     mcp: McpTable = McpTable()
     a2a: A2aTable = A2aTable()
     egress: EgressTable = EgressTable()

@@ -8,9 +8,9 @@ one's runs when they have run out. Above: the engine, which sees ``dragoman.memo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
@@ -24,6 +24,9 @@ from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
+from dragoman.memory.sealing.data_keys import Keyring
+from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
@@ -33,6 +36,8 @@ from dragoman.memory.verbs.store_verbs import StoreVerbs
 from dragoman.memory.verbs.thread_verbs import ThreadVerbs
 
 __all__ = ["PostgresLedger"]
+
+T = TypeVar("T")
 
 # Sent by every connection when it is made. A statement that takes this long, or waits this long for a lock, is not the
 # ledger's. A transaction is never idle for longer than an event loop is held up, and whose other half is gone gives up
@@ -50,11 +55,22 @@ class PostgresLedger(
     loop.
 
     ``connections`` is the most that it opens. While the database is out of reach, callers wait up to ``patience``
-    seconds.
+    seconds. With ``masters`` values are sealed; a ``keyless`` ledger is for what never is.
     """
 
-    def __init__(self, url: str, *, connections: int = 10, patience: float = 20.0, polls: float = 1.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        connections: int = 10,
+        patience: float = 20.0,
+        polls: float = 1.0,
+        masters: MasterKeys | None = None,
+        keyless: bool = False,
+    ) -> None:
         self._url = url
+        self._masters = masters
+        self._keyless = keyless
         self._connections = connections
         self._patience = patience
         self._polls = polls
@@ -64,7 +80,7 @@ class PostgresLedger(
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached."""
+        """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached, ``MasterKeyMissing``."""
         if self._opened is not None:
             return
         await self.migrate()
@@ -80,7 +96,13 @@ class PostgresLedger(
             open=False,
         )
         await pool.open()
-        runner = Runner(pool, self._patience, self._told)
+        runner = Runner(pool, self._patience, self._told, None if self._masters is None else Keyring(self._masters))
+        if not self._keyless:
+            try:
+                check_known(await runner.read(_masters_used), self._masters)
+            except BaseException:
+                await pool.close()
+                raise
         self._bell = Bell(self._url, runner.notify)
         self._opened = pool, runner
 
@@ -106,6 +128,10 @@ class PostgresLedger(
     async def ping(self) -> None:
         """See ``Ledger.ping``."""
         await self._runner.read(_ping)
+
+    async def turn(self, work: Callable[[PostgresTx], T]) -> T:
+        """Do a piece of ``sealing/turning.py`` in a transaction."""
+        return await self._runner.write(work)
 
     @property
     def _runner(self) -> Runner:
@@ -143,6 +169,10 @@ async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, bell: Be
     if bell is not None:
         await bell.close()
     await pool.close()
+
+
+def _masters_used(asking: Asking) -> list[str]:
+    return [master for master, _ in asking.execute(SQL["master_keys_used"]).fetchall()]
 
 
 def _ping(asking: Asking) -> None:

@@ -23,6 +23,7 @@ from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection, Failed, Lost, Silent
+from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.verbs.pace import Pace
 
 __all__ = ["Expect", "Runner"]
@@ -52,12 +53,17 @@ class _Again(Exception):
 
 
 class Runner:
-    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed."""
+    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed. With ``keys`` values are sealed."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], patience: float, told: Callable[[PostgresTx], None]
+        self,
+        pool: AsyncConnectionPool[Connection],
+        patience: float,
+        told: Callable[[PostgresTx], None],
+        keys: Keyring | None = None,
     ) -> None:
         self._pool = pool
+        self._keys = keys
         self.patience = patience
         self._told = told
         self._pace = Pace(_SHARERS)
@@ -161,6 +167,8 @@ class Runner:
     ) -> T:
         connection = await self._connection(silence)
         tx = PostgresTx(connection, self._pace)
+        if self._keys is not None:
+            tx.seal_with(self._keys.within())
         result: list[T] = []
         lost = ""
         try:
@@ -176,6 +184,8 @@ class Runner:
         # Asked without the lost connection: if all had their own in hand, there would be none to ask with.
         if lost and not (tx.committing and await self._was_committed(tx, deadline)):
             raise _Again(lost)
+        if tx.keys is not None:
+            tx.keys.keep()
         self._told(tx)
         return result[0]
 
@@ -199,6 +209,8 @@ class Runner:
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = await self._connection(_SILENCE)
         asking = Asking(connection)
+        if self._keys is not None:
+            asking.seal_with(self._keys)
         try:
             return await spawn(_read, asking, verb, args)
         except Lost as error:

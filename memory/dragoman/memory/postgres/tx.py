@@ -19,6 +19,8 @@ from dragoman.memory.postgres.bridge import wait
 from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
 from dragoman.memory.postgres.values import shaped
 from dragoman.memory.postgres.wire import Answer, Connection
+from dragoman.memory.sealing.cursors import Statements
+from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.pace import Pace
@@ -133,9 +135,22 @@ class Asking:
         self._kept: list[tuple[Statement, Sequence[Any], Asked]] = []
         self._walks = 0
         self.in_transaction = False
+        self.keys: Keyring | None = None
+        self._sealing: Statements | None = None
+
+    def seal_with(self, keys: Keyring) -> None:
+        """Seal what is written from now on, and open what is read."""
+        self.keys = keys
+        self._sealing = Statements(keys, lambda sql, parameters: self.send(statement(sql), parameters))
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Ask a shared statement; BEGIN is a snapshot."""
+        """Ask a shared statement."""
+        if self._sealing is None:
+            return self._plain(sql, parameters)
+        return self._sealing.run(self._plain, sql, parameters)
+
+    def _plain(self, sql: str, parameters: Any = ()) -> Any:
+        """Ask a statement as it is; BEGIN is a snapshot."""
         if sql in ("BEGIN", "COMMIT"):
             self._turn(sql)
             return None
@@ -216,8 +231,8 @@ class PostgresTx(Asking):
         self._run_ordinal: Asked | None = None
 
     # -- what verbs ask -----------------------------------------------------------------------------------------------
-    def execute(self, sql: str, parameters: Any = ()) -> Any:
-        """Ask a shared statement, after the lock that it needs and the rows that wait."""
+    def _plain(self, sql: str, parameters: Any = ()) -> Any:
+        """Ask a statement as it is, after the lock that it needs and the rows that wait."""
         asked = statement(sql)
         name = asked.name
         values = shaped(name, tuple(parameters))
@@ -257,6 +272,8 @@ class PostgresTx(Asking):
         if asked.name == "insert_thread":
             self._opened[values[0], values[1]] = values
             return
+        if self._sealing is not None:
+            values = self._sealing.rows(rows.one, values)
         if asked.name == "insert_event":
             self._numbered.add((values[0], values[1]))
             self.proof = (values[-7], values[-6], values[-5], values[-4], values[-2])

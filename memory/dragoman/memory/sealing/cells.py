@@ -52,12 +52,10 @@ class Cells:
     def __init__(self, keys: Keyring, ask: Ask) -> None:
         self._keys = keys
         self._ask = ask
-        self._made: dict[str, DataKey] = {}
         self.words = Words(self._first, self._sealing)
 
     def forget(self) -> None:
         """Something was rolled back."""
-        self._made.clear()
         self._keys.forget()
 
     # -- statements ---------------------------------------------------------------------------------------------------
@@ -101,7 +99,7 @@ class Cells:
         """A sealed value. Raises ``Unreadable`` for one that was changed or belongs elsewhere."""
         try:
             whole = b"\x01" + a2b_base64(value[1:]) if text else value
-            data = self._key(key[0], int.from_bytes(whole[1:_HEAD], "big"))
+            data = self._keys.key(key[0], int.from_bytes(whole[1:_HEAD], "big"), self._ask)
             nonce, sealed = whole[_HEAD : _HEAD + _NONCE], whole[_HEAD + _NONCE :]
             plain = data.cipher.decrypt(nonce, sealed, _sealed_to(prefix, key))
         except (InvalidTag, NotBase64, ValueError):
@@ -126,24 +124,14 @@ class Cells:
     def _sealing(self, tenant: str) -> DataKey:
         """The key that seals, made when there is none."""
         for _ in range(3):
-            found = self._made.get(tenant) or self._keys.newest(tenant, self._ask)
+            found = self._keys.newest(tenant, self._ask) or self._keys.make(tenant, 1, self._ask)
             if found is not None:
                 return found
-            made = self._keys.make(tenant, 1, self._ask)
-            if made is not None:
-                self._made[tenant] = made
         raise LedgerBusy(f"The data key of tenant {tenant!r} is being made by another process; try again.")
 
     def _first(self, tenant: str) -> DataKey | None:
         """The tenant's first key; None while it has none."""
-        made = self._made.get(tenant)
-        if made is None and self._keys.newest(tenant, self._ask) is None:
-            return None
-        return self._key(tenant, 1)
-
-    def _key(self, tenant: str, number: int) -> DataKey:
-        made = self._made.get(tenant)
-        return made if made is not None and made.number == number else self._keys.key(tenant, number, self._ask)
+        return None if self._keys.newest(tenant, self._ask) is None else self._keys.key(tenant, 1, self._ask)
 
 
 def _key_of(column: Column, parameters: Sequence[Any], row: Sequence[Any]) -> list[Any]:

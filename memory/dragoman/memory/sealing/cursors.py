@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.sealing.cells import Cells
+from dragoman.memory.sealing.data_keys import Ask, Keyring
 from dragoman.memory.sealing.errors import Unreadable
-from dragoman.memory.sealing.places import PLACES, Place
+from dragoman.memory.sealing.places import Place, places
 from dragoman.memory.sealing.words import FOUND, KEPT, shown
 from dragoman.memory.statements import SQL
 
-__all__ = ["Opened", "run"]
+__all__ = ["Opened", "Statements"]
 
 Run = Callable[[str, Any], Any]
 
@@ -75,19 +76,42 @@ class Opened:
             yield shown(found, self._words) if self._words else found
 
 
-def run(execute: Run, cells: Cells, sql: str, parameters: Sequence[Any]) -> Any:
-    """Run a statement by ``execute``; what it gives is a cursor as that one's."""
-    if sql is KEPT:
-        return execute(sql, cells.words.kept(parameters))
-    place = PLACES.get(sql)
-    if place is None:
-        return execute(sql, parameters)
-    words: Mapping[str, str] = {}
-    given = cells.sealed(place, parameters) if place.writes else parameters
-    if sql is FOUND:
-        given, words = cells.words.asked(parameters)
-    cursor = execute(sql, given)
-    return Opened(cursor, cells, sql, place, parameters, words) if place.reads else cursor
+class Statements:
+    """The statements of one transaction or connection. ``ask`` runs one on it as it is."""
+
+    __slots__ = ("_cells", "_places")
+
+    def __init__(self, keys: Keyring, ask: Ask) -> None:
+        self._cells = Cells(keys, ask)
+        self._places = places()
+
+    def run(self, execute: Run, sql: str, parameters: Sequence[Any]) -> Any:
+        """Run a statement by ``execute``; what it gives is a cursor as that one's."""
+        cells = self._cells
+        if sql is KEPT:
+            return execute(sql, cells.words.kept(parameters))
+        place = self._places.get(sql)
+        if place is None:
+            return execute(sql, parameters)
+        words: Mapping[str, str] = {}
+        given = cells.sealed(place, parameters) if place.writes else parameters
+        if sql is FOUND:
+            given, words = cells.words.asked(parameters)
+        cursor = execute(sql, given)
+        return Opened(cursor, cells, sql, place, parameters, words) if place.reads else cursor
+
+    def rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+        """The values of rows that are inserted later, sealed."""
+        place = self._places.get(sql)
+        return values if place is None else self._cells.sealed(place, values)
+
+    def opened(self, sql: str, parameters: Sequence[Any], row: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        """A row that a statement gave, opened. Raises ``Unreadable``."""
+        return None if row is None else self._cells.opened(self._places[sql], parameters, row)
+
+    def forget(self) -> None:
+        """Something was rolled back."""
+        self._cells.forget()
 
 
 def _told(place: Place, row: Sequence[Any], error: Unreadable) -> tuple[Any, ...]:

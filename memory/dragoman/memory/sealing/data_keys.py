@@ -1,8 +1,9 @@
 """Data keys: one or more a tenant, kept in the ledger under a master key. The newest seals, all open.
 
-``Keyring`` holds those that a process has unwrapped. It is asked within a transaction and reads through it; what it
-remembers must be on disk, so whoever rolls something back says so (``forget``). A new key that another process has made
-is used within a minute.
+``Keyring`` holds those that a process has unwrapped. It is asked within a transaction and reads through it. What it
+remembers must be on disk, or what is sealed with it could not be opened: whoever rolls something back says so
+(``forget``), and a transaction that others do not wait for has a ring of its own (``within``) until it has committed
+(``keep``). A new key that another process has made is used within a minute.
 """
 
 from __future__ import annotations
@@ -53,10 +54,22 @@ class DataKey:
 class Keyring:
     """The data keys that were read, by tenant and number."""
 
-    def __init__(self, masters: MasterKeys) -> None:
+    def __init__(self, masters: MasterKeys, shared: Keyring | None = None) -> None:
         self._masters = masters
+        self._shared = shared
         self._keys: dict[tuple[str, int], DataKey] = {}
         self._newest: dict[str, tuple[DataKey, float]] = {}
+
+    def within(self) -> Keyring:
+        """A ring for one transaction, which reads what this one has."""
+        return Keyring(self._masters, self)
+
+    def keep(self) -> None:
+        """The transaction has committed."""
+        if self._shared is not None and self._keys:
+            self._shared._room(len(self._keys))
+            self._shared._keys.update(self._keys)
+            self._shared._newest.update(self._newest)
 
     def forget(self) -> None:
         """Something was rolled back: what was read may never have been."""
@@ -66,6 +79,8 @@ class Keyring:
     def key(self, tenant: str, number: int, ask: Ask) -> DataKey:
         """One key. Raises ``Unreadable`` when it is not there, ``MasterKeyMissing``."""
         known = self._keys.get((tenant, number))
+        if known is None and self._shared is not None:
+            known = self._shared._keys.get((tenant, number))
         if known is not None:
             return known
         row = ask(_BY_NUMBER, (tenant, number)).fetchone()
@@ -76,6 +91,8 @@ class Keyring:
     def newest(self, tenant: str, ask: Ask) -> DataKey | None:
         """The key that seals; None where the tenant has none yet."""
         known = self._newest.get(tenant)
+        if known is None and self._shared is not None:
+            known = self._shared._newest.get(tenant)
         if known is not None and known[1] > time.monotonic():
             return known[0]
         row = ask(_NEWEST, (tenant,)).fetchone()
@@ -86,16 +103,23 @@ class Keyring:
         return key
 
     def make(self, tenant: str, number: int, ask: Ask) -> DataKey | None:
-        """Make a key in this transaction, not remembered here; None where another process was first."""
+        """Make a key in this transaction, the tenant's newest; None where another process was first."""
         key = os.urandom(KEY_BYTES)
         wrapped = self._masters.wrap(key, tenant, number)
         done = ask(_INSERT, (tenant, number, self._masters.first, wrapped, now_micros()))
-        return DataKey(number, key) if done.rowcount == 1 else None
+        if done.rowcount != 1:
+            return None
+        made = self._keys[tenant, number] = DataKey(number, key)
+        self._newest[tenant] = made, time.monotonic() + _FRESH_S
+        return made
 
     def _read(self, tenant: str, row: tuple[Any, ...]) -> DataKey:
         number, master, wrapped = row
-        if len(self._keys) >= _MOST:
-            self.forget()
+        self._room(1)
         key = DataKey(number, self._masters.unwrap(wrapped, master, tenant, number))
         self._keys[tenant, number] = key
         return key
+
+    def _room(self, more: int) -> None:
+        if self._shared is None and len(self._keys) + more > _MOST:
+            self.forget()

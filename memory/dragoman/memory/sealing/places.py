@@ -2,19 +2,20 @@
 
 ``place_of`` reads the shape that ``queries/*.sql`` is written in (not SQL in general) and finds which parameters and
 which columns of its rows are sealed, and which of either name the row. A statement that would move a sealed value
-without naming its row is refused when this module is imported. Pure. Above: ``cursors.py``.
+without naming its row is refused before any is run. Pure. Above: ``cursors.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import NamedTuple
 
 from dragoman.memory.sealing.tables import TABLES, Table
 from dragoman.memory.statements import SQL
 
-__all__ = ["PLACES", "Column", "Place", "place_of"]
+__all__ = ["Column", "Place", "place_of", "places"]
 
 
 class Column(NamedTuple):
@@ -35,6 +36,7 @@ class Place(NamedTuple):
     width: int
 
 
+_MARKS = re.compile(r"[(),]| FROM | WHERE | RETURNING ")
 _BARE = re.compile(r"\?(\d+)?")
 _FROM = re.compile(r"\b(?:FROM|JOIN|UPDATE|INTO) (\w+)(?: AS (\w+))?")
 _INSERT = re.compile(r"INSERT (?:OR \w+ )?INTO (\w+)(?: AS (\w+))? \(")
@@ -58,23 +60,22 @@ def _numbered(sql: str) -> str:
     return _BARE.sub(replace, sql)
 
 
-def _top(text: str, ends: Sequence[str] = ()) -> tuple[list[str], int]:
-    """What stands between commas outside of parentheses, up to one of ``ends`` or an unopened parenthesis; and where
-    that is."""
-    parts, depth, start, at = [""], 0, 0, 0
-    while at < len(text):
-        if depth == 0 and any(text.startswith(end, at) for end in ends):
+def _top(text: str, *ends: str) -> tuple[list[str], int]:
+    """What stands between commas outside of parentheses, up to one of ``ends`` or a parenthesis that was not opened;
+    and where that is."""
+    parts: list[str] = []
+    depth = start = 0
+    end = len(text)
+    for match in _MARKS.finditer(text):
+        mark = match[0]
+        if depth == 0 and (mark == ")" or mark in ends):
+            end = match.start()
             break
-        depth += {"(": 1, ")": -1}.get(text[at], 0)
-        if depth < 0:
-            break
-        if text[at] == "," and depth == 0:
-            parts[-1] = text[start:at].strip()
-            parts.append("")
-            start = at + 1
-        at += 1
-    parts[-1] = text[start:at].strip()
-    return parts, at
+        depth += {"(": 1, ")": -1}.get(mark, 0)
+        if depth == 0 and mark == ",":
+            parts.append(text[start : match.start()].strip())
+            start = match.end()
+    return [*parts, text[start:end].strip()], end
 
 
 class _Reader:
@@ -94,7 +95,7 @@ class _Reader:
     def _from(self) -> int:
         """Where the rows come from: of a SELECT not what a subquery reads."""
         start = _SELECT if self.sql.startswith("SELECT ") else 0
-        return start + _top(self.sql[start:], (" FROM ",))[1] + 1
+        return start + _top(self.sql[start:], " FROM ")[1] + 1
 
     def _full(self, name: str) -> str:
         return name if name.startswith("?") or "." in name else f"{self.main}.{name}"
@@ -130,7 +131,7 @@ class _Reader:
             at = self.sql.find(" DO UPDATE SET ")
             self._check_conflict(self.sql[at + len(" DO UPDATE SET ") :] if at >= 0 else "", dict(pairs))
         elif update:
-            assigned, _ = _top(self.sql[update.end() :], (" WHERE ", _RETURNING))
+            assigned, _ = _top(self.sql[update.end() :], " WHERE ", _RETURNING)
             pairs = [(name, value) for name, _, value in (part.partition(" = ") for part in assigned)]
         table = self._table(self.main)
         for name, value in pairs if table is not None else ():
@@ -151,7 +152,7 @@ class _Reader:
     def _check_conflict(self, text: str, given: Mapping[str, str]) -> None:
         table = self._table(self.main)
         sealed = () if table is None else table.columns + table.texts
-        for part in _top(text, (" WHERE ", _RETURNING))[0]:
+        for part in _top(text, " WHERE ", _RETURNING)[0]:
             name, _, value = part.partition(" = ")
             if name in sealed and value not in (f"excluded.{name}", given.get(name), *_EMPTY):
                 raise ValueError(f"{self.name}: {name} is sealed and must be the same value in both places")
@@ -161,7 +162,7 @@ class _Reader:
         start = _SELECT if self.sql.startswith("SELECT ") else at + len(_RETURNING)
         if start != _SELECT and at < 0:
             return
-        items, _ = _top(self.sql[start:].removeprefix("DISTINCT "), (" FROM ",))
+        items, _ = _top(self.sql[start:].removeprefix("DISTINCT "), " FROM ")
         columns = [_NAME.fullmatch(item) for item in items]
         told = {f"{c[1] or self.main}.{c[2]}": at for at, c in enumerate(columns) if c is not None}
         for full, at in told.items():
@@ -196,10 +197,8 @@ def place_of(name: str, sql: str) -> Place | None:
     return _Reader(name, sql).place() if sql.startswith(("SELECT", "INSERT", "UPDATE", "DELETE")) else None
 
 
-def _places() -> dict[str, Place]:
+@cache
+def places() -> Mapping[str, Place]:
+    """Of every statement that has one, by its text."""
     found = {sql: place_of(name, sql) for name, sql in SQL.items()}
     return {sql: place for sql, place in found.items() if place is not None}
-
-
-PLACES: Final[Mapping[str, Place]] = _places()
-"""By the text of the statement."""

@@ -8,7 +8,7 @@ ledger's own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from dragoman.memory.sealing.cells import Cells, is_sealed
 from dragoman.memory.sealing.data_keys import Ask, Keyring
@@ -16,7 +16,7 @@ from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sealing.tables import TABLES, Table
 from dragoman.memory.statements import SQL
 
-__all__ = ["LIMIT", "Piece", "new_data_keys", "rewrap", "seal_rows", "seal_words", "tables"]
+__all__ = ["LIMIT", "After", "Piece", "Sealing", "new_data_keys", "rewrap", "seal_rows", "seal_words", "tables"]
 
 LIMIT: Final = 200
 """Rows of a piece."""
@@ -29,11 +29,44 @@ _DROP_WORDS: Final = SQL["delete_item_words"]
 _PUT_WORDS: Final = SQL["put_item_words"]
 
 
-class Piece(NamedTuple):
-    """Where the next piece begins, None after the last; and how many rows of this one were turned over."""
+After: TypeAlias = tuple[Any, ...] | None
+"""What the last piece ended with, None for the first."""
 
-    after: tuple[Any, ...] | None
+
+class Piece(NamedTuple):
+    """What the next piece comes after, None after the last; and how many rows of this one were turned over."""
+
+    after: After
     turned: int
+
+
+class Sealing(Protocol):
+    """The sealing of one ledger, from outside of a server. Blocks. Each method raises ``MasterKeyMissing`` and
+    ``LedgerBusy``."""
+
+    def used(self) -> Mapping[str, int]:
+        """How many data keys each master key wraps, by its id."""
+        ...
+
+    def rewrap(self) -> int:
+        """See ``rewrap``."""
+        ...
+
+    def new_data_keys(self, before: int, after: After) -> Piece:
+        """See ``new_data_keys``."""
+        ...
+
+    def seal_rows(self, table: str, after: After) -> Piece:
+        """See ``seal_rows``."""
+        ...
+
+    def seal_words(self, after: After) -> Piece:
+        """See ``seal_words``."""
+        ...
+
+    def vacuum(self) -> None:
+        """Rewrite the storage, so that nothing is left of what was deleted in it. Servers wait meanwhile."""
+        ...
 
 
 class _Texts(NamedTuple):
@@ -58,15 +91,15 @@ def rewrap(ask: Ask, masters: MasterKeys) -> int:
     return len(rows)
 
 
-def new_data_keys(ask: Ask, masters: MasterKeys, after: str, before: int) -> Piece:
+def new_data_keys(ask: Ask, masters: MasterKeys, before: int, after: After) -> Piece:
     """A new data key for some of the tenants whose newest was made before a time (microseconds)."""
-    rows = ask(_NEWEST_AFTER, (after, before, LIMIT)).fetchall()
+    rows = ask(_NEWEST_AFTER, (after[0] if after else "", before, LIMIT)).fetchall()
     keys = Keyring(masters)
     made = sum(keys.make(tenant, number + 1, ask) is not None for tenant, number in rows)
     return Piece((rows[-1][0],) if len(rows) == LIMIT else None, made)
 
 
-def seal_rows(ask: Ask, cells: Cells, name: str, after: tuple[Any, ...] | None, *, lock: str = "") -> Piece:
+def seal_rows(ask: Ask, cells: Cells, name: str, after: After, *, lock: str = "") -> Piece:
     """Seal some rows of a table, in the order of its primary key, and again what an older data key seals. ``lock`` is
     what keeps the rows from changing meanwhile."""
     table, texts = TABLES[name], _TEXTS_OF[name]
@@ -93,9 +126,9 @@ def _changed(
             yield at, new
 
 
-def seal_words(ask: Ask, cells: Cells, after: int) -> Piece:
+def seal_words(ask: Ask, cells: Cells, after: After) -> Piece:
     """Hide the words of some texts of the full-text index."""
-    rows = ask(_TEXTS, (after, LIMIT)).fetchall()
+    rows = ask(_TEXTS, (after[0] if after else 0, LIMIT)).fetchall()
     turned = 0
     for known, tenant, text in rows:
         if not is_sealed(text):

@@ -9,11 +9,9 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, cast
 
-from dragoman.memory.sealing.cells import Cells
-from dragoman.memory.sealing.cursors import run
+from dragoman.memory.sealing.cursors import Statements
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
-from dragoman.memory.sealing.places import PLACES
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.later import RowsLater
@@ -27,30 +25,29 @@ _USED = SQL["master_keys_used"]
 class SealedTx(SqliteTx):
     """What is written is sealed first, and what is read is opened."""
 
-    __slots__ = ("_cells",)
+    __slots__ = ("_sealing",)
 
     def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
         super().__init__(db)
-        self._cells = Cells(Keyring(masters), db.execute)
+        self._sealing = Statements(Keyring(masters), db.execute)
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Run a statement, after the rows that wait."""
-        return cast("sqlite3.Cursor", run(super().execute, self._cells, sql, parameters))
+        return cast("sqlite3.Cursor", self._sealing.run(super().execute, sql, parameters))
 
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
         """Insert a row, or several, by the end of the batch."""
-        place = PLACES.get(rows.one)
-        super().later(rows, values if place is None else self._cells.sealed(place, values))
+        super().later(rows, self._sealing.rows(rows.one, values))
 
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """See ``SqliteTx.run_by_key``."""
-        row, key = super().run_by_key(tenant, idempotency_key), (tenant, idempotency_key)
-        return None if row is None else self._cells.opened(PLACES[_RUN_BY_KEY], key, row)
+        row = super().run_by_key(tenant, idempotency_key)
+        return self._sealing.opened(_RUN_BY_KEY, (tenant, idempotency_key), row)
 
     def forget(self) -> None:
         """See ``SqliteTx.forget``."""
         super().forget()
-        self._cells.forget()
+        self._sealing.forget()
 
 
 class _Opening:
@@ -58,11 +55,11 @@ class _Opening:
 
     def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
         self._db = db
-        self._cells = Cells(Keyring(masters), db.execute)
+        self._sealing = Statements(Keyring(masters), db.execute)
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement."""
-        return run(self._db.execute, self._cells, sql, parameters)
+        return self._sealing.run(self._db.execute, sql, parameters)
 
 
 def opening(db: sqlite3.Connection, masters: MasterKeys | None) -> sqlite3.Connection:

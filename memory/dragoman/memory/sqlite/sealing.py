@@ -16,6 +16,7 @@ from dragoman.memory.sealing import turning
 from dragoman.memory.sealing.cells import Cells
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sealing.turning import After
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.sealed import check_keys
 from dragoman.memory.statements import SQL
@@ -40,15 +41,15 @@ class SqliteSealing:
         """See ``turning.rewrap``."""
         return self._piece(lambda db: turning.rewrap(db.execute, self._masters))
 
-    def new_data_keys(self, after: str, before: int) -> turning.Piece:
+    def new_data_keys(self, before: int, after: After) -> turning.Piece:
         """See ``turning.new_data_keys``."""
-        return self._piece(lambda db: turning.new_data_keys(db.execute, self._masters, after, before))
+        return self._piece(lambda db: turning.new_data_keys(db.execute, self._masters, before, after))
 
-    def seal_rows(self, table: str, after: tuple[object, ...] | None) -> turning.Piece:
+    def seal_rows(self, table: str, after: After) -> turning.Piece:
         """See ``turning.seal_rows``."""
         return self._piece(lambda db: turning.seal_rows(db.execute, self._cells(db), table, after))
 
-    def seal_words(self, after: int) -> turning.Piece:
+    def seal_words(self, after: After) -> turning.Piece:
         """See ``turning.seal_words``."""
         return self._piece(lambda db: turning.seal_words(db.execute, self._cells(db), after))
 
