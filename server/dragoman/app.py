@@ -70,7 +70,7 @@ def build_app(
     engine = Engine(
         ledger,
         agents,
-        settings.engine.to_engine(settings.crons.to_engine()),
+        settings.engine.to_engine(settings.crons.to_engine(), one_tenant=settings.auth.mode == "off"),
         catalog.durable,
         remote_peers(settings),
         out,

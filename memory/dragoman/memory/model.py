@@ -175,7 +175,8 @@ class Run:
     ``attempt`` counts the claims and is the fence of every write; ``crashes`` counts claims lost without progress.
     ``emitted`` counts the events that the agent has committed outside of steps, so that a replay does not repeat them;
     ``base_checkpoint`` is the thread's checkpoint that the run began from. ``setup`` is None where it says
-    nothing. ``interrupts`` and ``artifacts`` are counts.
+    nothing. ``interrupts`` and ``artifacts`` are counts. ``held`` is not kept: the engine tells by it why a run that is
+    due is not taken.
     """
 
     tenant: str
@@ -205,6 +206,7 @@ class Run:
     emitted: int = 0
     base_checkpoint: int = 0
     setup: RunSetup | None = None
+    held: str = ""
 
     @property
     def ended(self) -> bool:

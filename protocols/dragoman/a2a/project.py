@@ -101,6 +101,8 @@ def status(run: Run, waiting_for: Sequence[Interrupt] = ()) -> dict[str, Json]:
         told["message"] = _question(run, waiting_for)
     elif run.failure is not None:
         told["message"] = agent_message(run, f"{run.id}:failure", [{"text": run.failure.message}])
+    elif run.held:
+        told["message"] = agent_message(run, f"{run.id}:held", [{"text": f"Waits: {run.held}"}])
     return told
 
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from dragoman.agent_protocol.narrow import is_object
 from dragoman.memory.errors import InputInvalid
-from dragoman.memory.model import Json
+from dragoman.memory.model import Json, Run
 
-__all__ = ["RESERVED", "RunOptions"]
+__all__ = ["HELD", "RESERVED", "RunOptions"]
 
 RESERVED: Final = "dragoman.agent_protocol"
+HELD: Final = "dragoman/held"
 _DEFAULT_MODES: Final = ("values",)
 _DEFAULT_STRATEGY: Final = "enqueue"
 
@@ -70,6 +71,12 @@ class RunOptions:
         if RESERVED not in metadata:
             return metadata
         return {k: v for k, v in metadata.items() if k != RESERVED}
+
+    @staticmethod
+    def shown(run: Run) -> Mapping[str, Json]:
+        """A run's metadata as the client gave it, and why the run is not taken though it is due."""
+        told = RunOptions.without(run.metadata)
+        return {**told, HELD: run.held} if run.held else told
 
 
 _DEFAULTS: Final = RunOptions()

@@ -65,7 +65,7 @@ def run(view: RunView) -> dict[str, Json]:
         "created_at": stamp(its.created_at),
         "updated_at": stamp(its.updated_at),
         "status": run_status(its, _AP),
-        "metadata": RunOptions.without(its.metadata),
+        "metadata": RunOptions.shown(its),
     }
     if its.input is not None:
         shown["input"] = its.input

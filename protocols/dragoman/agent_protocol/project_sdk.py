@@ -101,7 +101,7 @@ def run(its: Run) -> dict[str, Json]:
         "created_at": stamp(its.created_at),
         "updated_at": stamp(its.updated_at),
         "status": run_status(its, _SDK),
-        "metadata": RunOptions.without(its.metadata),
+        "metadata": RunOptions.shown(its),
         "kwargs": {"input": its.input, "stream_mode": list(options.stream_mode)},
         "multitask_strategy": options.multitask_strategy,
     }

@@ -41,6 +41,7 @@ __all__ = ["DurableCalls"]
 
 _NO_SHAPE: Final = project.Shape(wraps=False, schema=None)
 _IDEMPOTENCY: Final = "dragoman/idempotencyKey"
+_PRIORITY: Final = "dragoman/priority"
 
 
 class DurableCalls:
@@ -79,6 +80,7 @@ class DurableCalls:
             agent=agent.name,
             input=arguments,
             idempotency_key=_idempotency_key(call, agent.name, arguments),
+            priority=call.meta.get(_PRIORITY),
             metadata=tracing.kept(call),
         )
         if required and call.detaches and not agent.ask_first:

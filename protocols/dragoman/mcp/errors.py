@@ -98,7 +98,8 @@ def protocol_error(error: Exception) -> ProtocolError | None:
         return capability_missing({error.capability: {}}, error.message)
     for kind, code in _CODES:
         if isinstance(error, kind):
-            return ProtocolError(code, _text(error))
+            data = {"retryAfter": error.retry_after} if isinstance(error, QueueFull) else None
+            return ProtocolError(code, _text(error), data)
     return None
 
 

@@ -282,6 +282,8 @@ def status_message(view: RunView) -> str:
         return "Waits for an answer: " + " / ".join(i.message for i in view.open_interrupts)
     if run.status is RunStatus.QUEUED and run.wake_at is not None:
         return "Asleep; it goes on by itself."
+    if run.held:
+        return f"Waits: {run.held}"
     if run.ended and run.status is not RunStatus.SUCCEEDED:
         return _why(run)
     return ""

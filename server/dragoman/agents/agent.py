@@ -14,6 +14,7 @@ from dragoman.agents.hints import Hints
 from dragoman.agents.naming import NAME, TaskSupport, titled
 from dragoman.agents.param_headers import ParamHeader, headers_of
 from dragoman.agents.signature import Signature
+from dragoman.memory.admission import PRIORITIES
 from dragoman.memory.model import Json
 
 __all__ = ["Agent", "Skill", "agent"]
@@ -37,7 +38,9 @@ class Agent:
     ``timeout`` bounds one activation in seconds (the time between waits); None is the server's own bound. ``scopes``
     are what a caller over MCP must hold; ``hints``, ``icons``, ``task_support`` and ``meta`` are told of it as a tool;
     ``headers`` are arguments that HTTP headers repeat.
-    ``ask_first`` has what it asks at once asked within the call, before there is a task.
+    ``ask_first`` has what it asks at once asked within the call, before there is a task. ``concurrency`` is how many of
+    its runs may be at work at once, on all servers together; ``priority`` (-10 to 10) that of runs whose callers say
+    none. ``resumes`` are the other versions, or patterns of them (``1.*``), whose runs it goes on with.
     """
 
     fn: Callable[..., Awaitable[Any]]
@@ -55,6 +58,15 @@ class Agent:
     ask_first: bool = False
     meta: Mapping[str, Json] = field(default_factory=dict[str, Json])
     headers: tuple[ParamHeader, ...] = ()
+    concurrency: int | None = None
+    priority: int = 0
+    resumes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.concurrency is not None and self.concurrency < 1:
+            raise ValueError(f"{self.name}: concurrency must be 1 or more, or None for no bound of its own.")
+        if self.priority not in PRIORITIES:
+            raise ValueError(f"{self.name}: priority must be from {PRIORITIES[0]} to {PRIORITIES[-1]}.")
 
     @property
     def input_schema(self) -> Mapping[str, Json]:
@@ -89,6 +101,9 @@ def agent(
     ask_first: bool = False,
     input_schema: Mapping[str, Json] | None = None,
     meta: Mapping[str, Json] | None = None,
+    concurrency: int | None = None,
+    priority: int = 0,
+    resumes: Sequence[str] = (),
 ) -> Callable[[Callable[..., Awaitable[Any]]], Agent]: ...
 def agent(
     fn: Callable[..., Awaitable[Any]] | None = None,
@@ -107,6 +122,9 @@ def agent(
     ask_first: bool = False,
     input_schema: Mapping[str, Json] | None = None,
     meta: Mapping[str, Json] | None = None,
+    concurrency: int | None = None,
+    priority: int = 0,
+    resumes: Sequence[str] = (),
 ) -> Any:
     """Make an async function ``(ctx, ...)`` an agent.
 
@@ -142,6 +160,9 @@ def agent(
             ask_first=ask_first,
             meta=dict(meta or {}),
             headers=headers_of(function, signature.input_schema),
+            concurrency=concurrency,
+            priority=priority,
+            resumes=tuple(resumes),
         )
 
     return make if fn is None else make(fn)

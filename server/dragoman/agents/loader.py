@@ -49,6 +49,9 @@ class AgentSource:
     description: str | None = None
     version: str | None = None
     timeout: float | None = None
+    concurrency: int | None = None
+    priority: int | None = None
+    resumes: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,9 @@ def _told(source: AgentSource, agent: Agent) -> Agent:
         version=source.version or agent.version,
         skills=skills,
         timeout=source.timeout or agent.timeout,
+        concurrency=source.concurrency or agent.concurrency,
+        priority=agent.priority if source.priority is None else source.priority,
+        resumes=agent.resumes if source.resumes is None else source.resumes,
     )
 
 

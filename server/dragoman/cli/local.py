@@ -80,6 +80,8 @@ class LocalHost:
     async def runs(self, phase: Phase | None, agent: str | None, limit: int) -> Sequence[RunView]:
         """See ``Host``."""
         where = RunFilter(agent=agent, statuses=PHASES[phase] if phase else None)
+        if self._engine.ledger.polls is not None:  # others may be at work on it
+            await self._engine.presence.look()
         return (await self._engine.list_runs(LOCAL, where, limit)).items
 
 

@@ -21,6 +21,7 @@ from dragoman.memory.model import Failure, FailureKind, Interrupt, InterruptKind
 __all__ = ["RemoteHost", "remote_host"]
 
 PAGE = 100
+_HELD = "dragoman/held"
 _STATUSES: Mapping[Phase, tuple[str, ...]] = {
     Phase.ACTIVE: ("pending",),
     Phase.WAITING: ("interrupted",),
@@ -191,6 +192,7 @@ def _view(run: Mapping[str, Any], output: Json = None) -> RunView:
             output=output,
             failure=failure if status is RunStatus.FAILED else None,
             interrupts=len(questions),
+            held=str((run.get("metadata") or {}).get(_HELD, "")),
         ),
         questions,
     )

@@ -41,6 +41,7 @@ def runs(
             "updated": moment(view.run.updated_at),
             "asks": "; ".join(question.message for question in view.open_interrupts) or None,
             "error": view.run.failure.message if view.run.failure else None,
+            "held": view.run.held or None,
         }
         for view in asyncio.run(work())
     ]

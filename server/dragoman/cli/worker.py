@@ -41,7 +41,8 @@ def worker(target: str | None, *, storage: str | None, log_level: str | None) ->
 
 async def _work(settings: Settings, agents: Sequence[Agent], tools: Mapping[str, Agent]) -> None:
     ledger = made_ledger(settings)
-    own = settings.engine.to_engine(settings.crons.to_engine())
+    # Whose runs a worker takes is not its own to know: a database may have those of many.
+    own = settings.engine.to_engine(settings.crons.to_engine(), one_tenant=False)
     engine = Engine(ledger, agents, own, tools, remote_peers(settings), outgoing(settings))
     over = asyncio.Event()
     loop = asyncio.get_running_loop()

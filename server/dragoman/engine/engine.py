@@ -25,6 +25,7 @@ from dragoman.engine.items import ItemVerbs
 from dragoman.engine.late import LateRuns
 from dragoman.engine.outbox import Outbox
 from dragoman.engine.outgoing import Outgoing
+from dragoman.engine.presence import Presence
 from dragoman.engine.recent import RecentValues
 from dragoman.engine.remote import cancel_quietly
 from dragoman.engine.remote_mark import tasks_under_way
@@ -70,6 +71,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.worker = uuid7()
         self.outbox = Outbox(ledger, self.hub, self.worker, outgoing or Outgoing())
         self.crons = Crons(self, self.settings.crons)
+        self.presence = Presence(self)
         self._replicas = Replicas(self)
         self._activations: dict[str, Activation] = {}
         self._waiters = Waiters()
@@ -82,8 +84,9 @@ class Engine(ThreadVerbs, ItemVerbs):
     async def start(self) -> None:
         """Take up what an earlier process left, then claim. The ledger is open already."""
         self._stopping = False
-        self._loops = Worker(self)
+        self._loops = Worker(self, self.presence)
         self._loops.start()
+        self.presence.start()
         self._replicas.start()
         self.sweeper.start()
         self.outbox.start()
@@ -97,6 +100,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         await self.sweeper.stop()
         if self._loops is not None:
             await self._loops.stop()
+        await self.presence.stop()
         tasks = [a.task for a in self._activations.values() if a.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.grace if grace is None else grace)
@@ -136,6 +140,14 @@ class Engine(ThreadVerbs, ItemVerbs):
         """The agent or durable tool of this name."""
         return self.agents.get(name) or self._tools.get(name)
 
+    def drivables(self) -> Iterable[Agent]:
+        """All agents and durable tools."""
+        return (*self.agents.values(), *self._tools.values())
+
+    def tenants_at_work(self) -> frozenset[str]:
+        """The tenants that have a run at work here."""
+        return frozenset(activation.run.tenant for activation in self._activations.values())
+
     # -- runs ---------------------------------------------------------------------------------------------------------
     async def accept(self, principal: Principal, request: RunRequest) -> Run:
         """Open a run; it is durable when this returns.
@@ -167,7 +179,7 @@ class Engine(ThreadVerbs, ItemVerbs):
 
         The run is durable when this returns. Raises as ``accept`` does.
         """
-        late = self._may_open_late(request)
+        late = self._may_open_late(principal, request)
         submission, validated = self._submission(principal, request, None, uuid7() if late else None)
         if late:
             return await self._late.run(submission, validated, timeout)
@@ -182,15 +194,15 @@ class Engine(ThreadVerbs, ItemVerbs):
 
     async def get(self, principal: Principal, run_id: str) -> Run:
         """One run. Raises ``RunNotFound``."""
-        return (await self.ledger.load(principal.tenant, run_id)).run
+        return self.presence.shown((await self.ledger.load(principal.tenant, run_id)).run)
 
     async def view(self, principal: Principal, run: str | Run) -> RunView:
         """A run with its interrupts and artifacts; nothing is read for a Run that has none."""
         if isinstance(run, Run):
             if run.tenant == principal.tenant and not run.interrupts and not run.artifacts:
-                return RunView(run)
+                return RunView(self.presence.shown(run))
             run = run.id
-        return await self.ledger.load(principal.tenant, run)
+        return self.presence.view(await self.ledger.load(principal.tenant, run))
 
     async def values_after(self, principal: Principal, run: Run) -> Mapping[str, Json]:
         """The thread's values as a run left them; as they are now if it ended a while ago, or has not ended."""
@@ -207,7 +219,8 @@ class Engine(ThreadVerbs, ItemVerbs):
         bare: bool = False,
     ) -> Page[RunView]:
         """Runs, newest first, a page at a time; ``bare`` ones come without interrupts and artifacts."""
-        return await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor, bare=bare)
+        page = await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor, bare=bare)
+        return self.presence.page(page)
 
     async def latest_runs(
         self, principal: Principal, which: Latest, limit: int = 50, before: tuple[int, int] | None = None
@@ -372,13 +385,24 @@ class Engine(ThreadVerbs, ItemVerbs):
             raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
         if self._stopping:
             raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
-        return submission_of(agent, principal, request, parent, self.settings.queue_limit, new_thread)
+        return submission_of(agent, principal, request, parent, self.settings, new_thread)
 
-    def _may_open_late(self, request: RunRequest) -> bool:
-        room = self.active < self.settings.concurrency and self._loops is not None
+    def _may_open_late(self, principal: Principal, request: RunRequest) -> bool:
         alone = request.thread_id is None and request.delay <= 0 and not request.deliveries
         kept = request.setup is None or not request.setup.forget
-        return room and alone and kept and self.settings.open_late
+        # Where others count too, they count what is in the ledger.
+        agent = self.drivable(request.agent)
+        counted = self.settings.tenant_concurrency is not None or (agent is not None and agent.concurrency is not None)
+        return alone and kept and not counted and self.settings.open_late and self._has_room(principal.tenant)
+
+    def _has_room(self, tenant: str) -> bool:
+        """Whether a run of a tenant may be driven at once: a place is free, and it passes nobody who waits for it."""
+        if self._loops is None:
+            return False
+        free = self.settings.concurrency - self.active
+        if free > self.settings.reserve and not self._loops.crowded:
+            return True
+        return free > 0 and tenant not in self.tenants_at_work()
 
     async def _submit(self, submission: Submission, delay: float) -> Run:
         await self._late.opened(submission.tenant, submission.idempotency_key)
@@ -388,7 +412,7 @@ class Engine(ThreadVerbs, ItemVerbs):
     def _place(self, submission: Submission, delay: float) -> str | None:
         """Who may drive the run at once: this worker, or nobody yet."""
         # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
-        room = self.active < self.settings.concurrency or submission.parent_run_id is not None
+        room = submission.parent_run_id is not None or self._has_room(submission.tenant)
         return self.worker if room and delay <= 0 and self._loops is not None else None
 
     def _opened(self, submission: Submission, submitted: Submitted) -> Run:

@@ -9,15 +9,18 @@ from dataclasses import replace
 from pydantic import BaseModel
 
 from dragoman.agents.agent import Agent
-from dragoman.engine.request import RunRequest, Unset
+from dragoman.engine.request import EngineSettings, RunRequest, Unset
+from dragoman.memory.admission import PRIORITIES
+from dragoman.memory.errors import InputInvalid
 from dragoman.memory.frozen import maker
 from dragoman.memory.ids import now_micros, short_digest, uuid7
 from dragoman.memory.ledger import Submission
 from dragoman.memory.model import Json, Principal, Run
 
-__all__ = ["by_name", "input_of", "submission_of"]
+__all__ = ["by_name", "input_of", "priority_of", "submission_of"]
 
 _make_submission = maker(Submission)
+_PRIORITY = "dragoman/priority"
 
 
 def by_name(agents: Iterable[Agent]) -> dict[str, Agent]:
@@ -48,12 +51,23 @@ def input_of(agent: Agent, request: RunRequest) -> tuple[Json, Mapping[str, Json
     return {}, message, agent.validate({})
 
 
+def priority_of(agent: Agent, request: RunRequest) -> int:
+    """The priority of a run: what its caller says, or else the agent's. Raises ``InputInvalid``."""
+    told: Json = request.metadata.get(_PRIORITY) if request.priority is None else request.priority
+    if told is None:
+        return agent.priority
+    if type(told) is not int or told not in PRIORITIES:
+        problem = f"must be a whole number from {PRIORITIES[0]} to {PRIORITIES[-1]}"
+        raise InputInvalid(f"{_PRIORITY}: {problem}.", ({"field": _PRIORITY, "problem": problem},))
+    return told
+
+
 def submission_of(
     agent: Agent,
     principal: Principal,
     request: RunRequest,
     parent: Run | None,
-    queue_limit: int,
+    settings: EngineSettings,
     new_thread: str | None,
 ) -> tuple[Submission, BaseModel | None]:
     """A request as the ledger takes it, and its input as it was validated; ``new_thread`` is the id of a thread to be
@@ -77,7 +91,11 @@ def submission_of(
         setup=request.setup,
         parent_run_id=parent.id if parent is not None else None,
         wake_at=now_micros() + int(request.delay * 1e6) if request.delay > 0 else None,
-        queue_limit=queue_limit if parent is None else None,
+        queue_limit=settings.queue_limit if parent is None else None,
+        tenant_queue_limit=settings.tenant_queue_limit if parent is None else None,
+        agent_limit=agent.concurrency,
+        tenant_limit=settings.tenant_concurrency,
+        priority=priority_of(agent, request),
         deliveries=tuple(replace(each, tenant=principal.tenant, run_id=run_id) for each in request.deliveries),
     )
     return submission, validated

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from dragoman.engine.hub import EventHub
+from dragoman.engine.presence import Presence
 from dragoman.memory.ledger import Ledger
 from dragoman.telemetry.exposition import Labels, Metric
 
@@ -16,6 +17,7 @@ class Measured(Protocol):
 
     ledger: Ledger
     hub: EventHub
+    presence: Presence
 
     @property
     def active(self) -> int: ...
@@ -28,6 +30,12 @@ async def engine_metrics(engine: Measured) -> list[Metric]:
     return [
         Metric("dragoman_runs_active", "Runs at work in this process.", "gauge", {(): engine.active}),
         Metric("dragoman_runs_queued", "Runs that are due and wait.", "gauge", {(): await engine.ledger.queue_depth()}),
+        Metric(
+            "dragoman_runs_undriven",
+            "Due runs of agents or versions that no server drives, at most 1,000 of each.",
+            "gauge",
+            {(): sum(waiting.count for waiting in engine.presence.undriven)},
+        ),
         Metric("dragoman_events_total", "Events committed by this process, by type.", "counter", told),
         Metric("dragoman_subscriptions", "Who listens to threads and items.", "gauge", {(): len(engine.hub)}),
         Metric(

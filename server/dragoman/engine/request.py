@@ -33,7 +33,8 @@ class RunRequest:
     both, ``text`` is the message that came with the input. ``message`` is the message as the face wants it back
     (``{"role", "content", "id", "parts"}``); None makes one from the text. ``wait`` says that the caller waits in this
     process, so that the run is born claimed and not queued. ``deliveries`` tell its log to others from the first event
-    on; whose and which run's they are is filled in. ``setup`` is kept with the run.
+    on; whose and which run's they are is filled in. ``setup`` is kept with the run. ``priority`` is one of
+    ``PRIORITIES``; without it the one that ``metadata`` has as ``dragoman/priority``, or the agent's.
     """
 
     agent: str
@@ -50,6 +51,7 @@ class RunRequest:
     wait: bool = True
     deliveries: Sequence[NewDelivery] = ()
     setup: RunSetup | None = None
+    priority: int | None = None
 
 
 run_request = maker(RunRequest)
@@ -60,15 +62,20 @@ run_request = maker(RunRequest)
 class EngineSettings:
     """How the engine behaves. Times are seconds.
 
-    ``concurrency`` bounds the runs driven at once; ``queue_limit`` those that wait for it, past which a submission is
-    refused. ``run_timeout`` bounds one activation of a run. ``flush_interval`` is how long events are gathered before
-    a commit. ``grace`` is what a stop gives running runs to finish before they are handed back.
+    ``concurrency`` bounds the runs driven at once here, ``reserve`` of them being for tenants that have none at work
+    here; ``tenant_concurrency`` bounds those of a tenant on all servers together. ``queue_limit`` and
+    ``tenant_queue_limit`` bound those that wait, past which a submission is refused. ``run_timeout`` bounds one
+    activation of a run. ``flush_interval`` is how long events are gathered before a commit. ``grace`` is what a stop
+    gives running runs to finish before they are handed back.
     ``open_late`` lets a run that only its caller knows of be written once, when it ends, if that is before its first
     step and within 20 ms; otherwise it is opened first, as any other. ``crons``: see ``CronSettings``.
     """
 
     concurrency: int = 64
-    queue_limit: int = 1000
+    reserve: int = 0
+    tenant_concurrency: int | None = None
+    queue_limit: int = 10_000
+    tenant_queue_limit: int = 1000
     lease: float = 30.0
     run_timeout: float = 3600.0
     flush_interval: float = 0.02

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from dragoman.engine.load import Load, turn_of_loop
 from dragoman.engine.ports import Host
+from dragoman.engine.presence import Presence
+from dragoman.memory.admission import ClaimTerms
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ids import now_micros
 
@@ -20,13 +23,19 @@ _LONGEST_WAIT = 60.0
 _AFTER_ERROR = 1.0
 _BLOCKED_WAIT = 1.0
 _LEAST_GRACE = 3.0
+_SOON = 0.02
 
 
 class Worker:
-    """The two loops of an engine."""
+    """The two loops of an engine. ``crowded``: runs wait for a place here, so that new ones queue behind them."""
 
-    def __init__(self, engine: Host) -> None:
+    def __init__(self, engine: Host, presence: Presence) -> None:
         self._engine = engine
+        self._presence = presence
+        self._load = Load(engine.settings.concurrency)
+        self._after = ""
+        self._pause = 0.0
+        self.crowded = False
         self._wake = asyncio.Event()
         self._queued = True
         self._tasks: list[asyncio.Task[None]] = []
@@ -58,6 +67,7 @@ class Worker:
             try:
                 await self._sweep()
                 await self._claim()
+                await self._presence.look()
                 due = await engine.ledger.next_due()
             except DragomanError as error:
                 _log.error("claiming failed, trying again in %g s: %s", _AFTER_ERROR, error)
@@ -79,23 +89,58 @@ class Worker:
         engine = self._engine
         while self._queued:
             self._wake.clear()
-            free = engine.settings.concurrency - engine.active
-            if free <= 0:
+            places = engine.settings.concurrency - engine.active
+            if places <= 0:
+                self.crowded = True
                 return
-            claimed = await engine.ledger.claim(engine.worker, free, engine.settings.lease)
-            for lease, run, events in claimed:
-                engine.publish(run, events)
-                engine.drive(lease, run)
-            if len(claimed) < free:
-                # What is left waits for its thread; the end of a run looks again.
-                self._queued = await engine.ledger.queue_depth() > 0
+            asked = min(places, self._load.most)
+            reserve = max(0, engine.settings.reserve - (places - asked))
+            taken = await self._take(asked, reserve)
+            if taken < asked:
+                await self._took_less(taken, asked - reserve)
                 return
+            self.crowded = self._load.strained
+            await asyncio.sleep(self._load.pause)
+
+    async def _take(self, places: int, reserve: int) -> int:
+        """Take and start as many runs; how many there were."""
+        engine = self._engine
+        turn = await turn_of_loop()
+        begun = asyncio.get_running_loop().time()
+        claimed = await engine.ledger.claim(engine.worker, places, engine.settings.lease, self._terms(reserve))
+        self._load.told(turn, asyncio.get_running_loop().time() - begun)
+        for lease, run, events in claimed:
+            self._after = lease.tenant
+            engine.publish(run, events)
+            engine.drive(lease, run)
+        return len(claimed)
+
+    def _terms(self, reserve: int) -> ClaimTerms:
+        engine = self._engine
+        limits = {agent.name: agent.concurrency for agent in engine.drivables() if agent.concurrency is not None}
+        holding = engine.tenants_at_work() if reserve else frozenset[str]()
+        return ClaimTerms(
+            self._presence.kinds, limits, engine.settings.tenant_concurrency, reserve, holding, self._after
+        )
+
+    async def _took_less(self, taken: int, open_to_all: int) -> None:
+        """What is left waits for its thread, for its bound, or for a place that is not reserved; the end of a run looks
+        again."""
+        engine = self._engine
+        ready, blocked = await engine.ledger.waits(self._presence.kinds)
+        self._queued = ready or blocked
+        self.crowded = ready and taken >= max(open_to_all, 0)
+        # Where others take runs at once, what they held in hand may be free a moment later.
+        again = ready and not self.crowded and engine.ledger.polls is not None
+        self._pause = min(max(self._pause * 2, _SOON), _LONGEST_WAIT) if again else 0.0
 
     async def _sleep(self, due: int | None) -> None:
         longest = self._engine.ledger.polls or _LONGEST_WAIT
         wait = longest if due is None else min(longest, (due - now_micros()) / 1e6)
         if wait < -0.01:
             wait = _BLOCKED_WAIT  # due, but no place or no thread is free: the end of a run wakes us
+        if self._pause:
+            wait = min(wait, self._pause)
         try:
             async with asyncio.timeout(max(wait, 0.0)):
                 await self._wake.wait()

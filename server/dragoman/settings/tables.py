@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, field_validator, model_validator
 
 from dragoman.agents.errors import ConfigurationError
 from dragoman.agents.loader import AgentSource
@@ -17,6 +17,7 @@ from dragoman.auth.egress import DEFAULT_PORTS, Egress, parse_allowed
 from dragoman.engine.cron_settings import CronSettings
 from dragoman.engine.outgoing import OutboxSettings
 from dragoman.engine.request import EngineSettings
+from dragoman.memory.admission import PRIORITIES
 from dragoman.memory.postgres import is_postgres
 
 __all__ = [
@@ -129,10 +130,14 @@ class StorageTable(_Table):
 
 
 class EngineTable(_Table):
-    """``[engine]``: see ``EngineSettings``. Times are seconds."""
+    """``[engine]``: see ``EngineSettings``. Times are seconds. ``reserve`` is an eighth of ``concurrency`` unless all
+    callers are of one tenant."""
 
     concurrency: Count = 64
-    queue_limit: Count = 1000
+    reserve: Annotated[int, Strict(), Field(ge=0)] | None = None
+    tenant_concurrency: Count | None = None
+    queue_limit: Count = 10_000
+    tenant_queue_limit: Count = 1000
     lease: Annotated[Seconds, Field(ge=1)] = 30.0
     run_timeout: Seconds = 3600.0
     flush_interval: Annotated[Seconds, Field(le=5)] = 0.02
@@ -141,9 +146,17 @@ class EngineTable(_Table):
     subscriber_buffer: Count = 1024
     short_sleep: Annotated[float, Strict(), Field(ge=0, le=60)] = 1.0
 
-    def to_engine(self, crons: CronSettings | None = None) -> EngineSettings:
-        """As the engine takes them."""
-        return EngineSettings(**self.model_dump(), crons=crons or CronSettings())
+    @model_validator(mode="after")
+    def _leaves_places(self) -> Self:
+        if self.reserve is not None and self.reserve >= self.concurrency:
+            raise ValueError("reserve must be less than concurrency, of which it is a part")
+        return self
+
+    def to_engine(self, crons: CronSettings | None = None, *, one_tenant: bool = True) -> EngineSettings:
+        """As the engine takes them; ``one_tenant``: all callers are of the same."""
+        usual = 0 if one_tenant else self.concurrency // 8
+        reserve = usual if self.reserve is None else self.reserve
+        return EngineSettings(**{**self.model_dump(), "reserve": reserve}, crons=crons or CronSettings())
 
 
 class CronTable(_Table):
@@ -312,6 +325,9 @@ class AgentTable(_Table):
     description: str | None = None
     version: str | None = None
     timeout: Seconds | None = None
+    concurrency: Count | None = None
+    priority: Annotated[int, Strict(), Field(ge=PRIORITIES[0], le=PRIORITIES[-1])] | None = None
+    resumes: Names | None = None
 
     def source(self, base: Path, where: str) -> AgentSource:
         """As the loader takes it. Raises ``ConfigurationError`` unless there is just one of ``import`` and ``path``."""
@@ -329,6 +345,9 @@ class AgentTable(_Table):
             description=self.description,
             version=self.version,
             timeout=self.timeout,
+            concurrency=self.concurrency,
+            priority=self.priority,
+            resumes=self.resumes,
         )
 
 

@@ -69,7 +69,7 @@ async def begun(folder: Path, *arguments: str) -> AsyncGenerator[str]:
 
 async def test_migrate_applies_what_is_lacking_once(url: str, tmp_path: Path) -> None:
     first, second = (dragoman(tmp_path, "migrate", "--storage", url) for _ in range(2))
-    assert (first.returncode, first.stderr) == (0, "applied 0001_initial\n")
+    assert (first.returncode, first.stderr.splitlines()[0]) == (0, "applied 0001_initial")
     assert (second.returncode, second.stderr) == (0, "nothing to do\n")
 
 
@@ -91,7 +91,7 @@ async def test_a_worker_drives_what_another_process_submits(url: str, tmp_path: 
         async with worker as line, aclosing(ledger.news()) as news:
             assert line.startswith("Dragoman works on postgresql://")
             await anext(news)  # it listens
-            wanted = Submission("acme", "greet", "1", "01234567-89ab-7def-8123-456789abcdef", {"name": "Ada"})
+            wanted = Submission("acme", "greet", "1.0.0", "01234567-89ab-7def-8123-456789abcdef", {"name": "Ada"})
             submitted = await ledger.submit(wanted)
             assert submitted.lease is None
             run = submitted.run
