@@ -156,7 +156,8 @@ class EngineTable(_Table):
         """As the engine takes them; ``one_tenant``: all callers are of the same."""
         usual = 0 if one_tenant else self.concurrency // 8
         reserve = usual if self.reserve is None else self.reserve
-        return EngineSettings(**{**self.model_dump(), "reserve": reserve}, crons=crons or CronSettings())
+        told: dict[str, Any] = {**self.model_dump(), "reserve": reserve}
+        return EngineSettings(**told, crons=crons or CronSettings())
 
 
 class CronTable(_Table):
