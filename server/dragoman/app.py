@@ -32,6 +32,7 @@ from dragoman.auth.asgi import Headers
 from dragoman.auth.gate import LOCAL, key_in
 from dragoman.engine import Engine
 from dragoman.engine.metrics import engine_metrics
+from dragoman.engine.retention import RetentionSweeper
 from dragoman.mcp.routes import routes as mcp_routes
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ledger import Ledger
@@ -82,7 +83,8 @@ def build_app(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         await ledger.open()
         try:
-            async with engine, folders.watched(), _grpc(engine, settings, peers, ring):
+            forgetting = RetentionSweeper(ledger, settings.retention.to_engine())
+            async with engine, folders.watched(), _grpc(engine, settings, peers, ring), forgetting:
                 yield
         finally:
             await ledger.close()

@@ -42,6 +42,7 @@ from dragoman.memory.model import (
 )
 from dragoman.memory.outbox import NewDelivery, OutboxLedger
 from dragoman.memory.replicas import ReplicaLedger
+from dragoman.memory.retention import RetentionLedger
 from dragoman.memory.setup import RunSetup
 from dragoman.memory.store import StoreLedger
 from dragoman.memory.threads import ThreadFilter, ThreadLedger
@@ -239,6 +240,7 @@ class RunFilter:
 
 class Ledger(
     ThreadLedger,
+    RetentionLedger,
     OutboxLedger,
     AssistantLedger,
     CronLedger,

@@ -16,6 +16,7 @@ from dragoman.agents.loader import load
 from dragoman.cli.errors import CommandError
 from dragoman.cli.http_server import loop_factory
 from dragoman.engine import Engine
+from dragoman.engine.retention import RetentionSweeper
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.settings import Settings, find
 from dragoman.settings.faces import mcp_catalog, outgoing, remote_peers
@@ -50,7 +51,7 @@ async def _work(settings: Settings, agents: Sequence[Agent], tools: Mapping[str,
         loop.add_signal_handler(number, over.set)
     await ledger.open()
     try:
-        async with engine:
+        async with engine, RetentionSweeper(ledger, settings.retention.to_engine()):
             print(f"Dragoman works on {settings.storage_shown}: {', '.join(a.name for a in agents)}", flush=True)
             await over.wait()
     finally:

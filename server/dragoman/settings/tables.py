@@ -19,6 +19,7 @@ from dragoman.engine.outgoing import OutboxSettings
 from dragoman.engine.request import EngineSettings
 from dragoman.memory.admission import PRIORITIES
 from dragoman.memory.postgres import is_postgres
+from dragoman.settings.retention import RetentionTable
 
 __all__ = [
     "A2aTable",
@@ -365,6 +366,7 @@ class Settings(_Table):
     a2a: A2aTable = A2aTable()
     egress: EgressTable = EgressTable()
     outbox: OutboxTable = OutboxTable()
+    retention: RetentionTable = RetentionTable()
     peers: dict[str, PeerTable] = {}
     log: LogTable = LogTable()
     agents: tuple[AgentTable, ...] = ()

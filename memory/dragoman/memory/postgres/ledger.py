@@ -30,6 +30,7 @@ from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
+from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
 from dragoman.memory.verbs.outbox import OutboxVerbs
 from dragoman.memory.verbs.store_verbs import StoreVerbs
@@ -49,7 +50,7 @@ _PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
 
 
 class PostgresLedger(
-    RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs
+    RunVerbs, KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs, KeepingVerbs
 ):
     """The ledger in the database at ``url`` (``postgresql://user:password@host:port/database``), used from one event
     loop.

@@ -43,6 +43,7 @@ from dragoman.memory.verbs import (
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
+from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
 from dragoman.memory.verbs.outbox import OutboxVerbs
 from dragoman.memory.verbs.store_verbs import StoreVerbs
@@ -54,7 +55,9 @@ __all__ = ["SqliteLedger"]
 _FEW_EVENTS = 32
 
 
-class SqliteLedger(KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs):
+class SqliteLedger(
+    KeptVerbs, ThreadVerbs, OutboxVerbs, AssistantVerbs, CronVerbs, StoreVerbs, AdmissionVerbs, KeepingVerbs
+):
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of

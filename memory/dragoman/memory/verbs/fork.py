@@ -10,6 +10,7 @@ from dragoman.memory.ids import now_micros, short_digest, uuid7
 from dragoman.memory.ledger import Submitted
 from dragoman.memory.model import Json, RunStatus, ThreadStatus
 from dragoman.memory.statements import SQL
+from dragoman.memory.threads import CheckpointNotFound
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import RunRow, load
 from dragoman.memory.verbs.signals import find_row
@@ -39,7 +40,10 @@ def fork(
             raise InputInvalid(f"The run has {old.steps} finished steps; it cannot be forked at step {at_step}.")
         checkpoint, until = found
     log = ThreadLog(tx, tenant, uuid7(), status=ThreadStatus.BUSY)
-    values = merged(ThreadLog.of_run(tx, tenant, old.thread_id).values_at(checkpoint), patch)
+    theirs = ThreadLog.of_run(tx, tenant, old.thread_id)
+    if checkpoint and not theirs.has_checkpoint(checkpoint):
+        raise CheckpointNotFound(f"The thread's state at step {at_step} is not kept any more.")
+    values = merged(theirs.values_at(checkpoint), patch)
     if values:
         log.save_values(values, now, None)
     row = _forked(old, new_run_id, log, at_step, now)

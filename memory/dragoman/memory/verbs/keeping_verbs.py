@@ -1,0 +1,29 @@
+"""The verbs of retention, as a part of a ledger. What they do is in ``retention``."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from dragoman.memory.retention import Cutoffs, Place, Purged, Walk
+from dragoman.memory.verbs import retention
+from dragoman.memory.verbs.through import Through
+
+__all__ = ["KeepingVerbs"]
+
+
+class KeepingVerbs(ABC):
+    """See ``RetentionLedger``."""
+
+    @property
+    @abstractmethod
+    def _runner(self) -> Through: ...
+
+    async def purge(
+        self, tenant: str, walk: Walk, cutoffs: Cutoffs, after: Place = (), limit: int = 100, budget_s: float = 0.005
+    ) -> Purged:
+        """See ``RetentionLedger.purge``."""
+        return await self._runner.write(retention.purge, tenant, walk, cutoffs, after, limit, budget_s)
+
+    async def tenant_after(self, tenant: str) -> str | None:
+        """See ``RetentionLedger.tenant_after``."""
+        return await self._runner.read(retention.read_tenant_after, tenant)
