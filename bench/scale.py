@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
 import statistics
 import sys
@@ -57,6 +58,7 @@ class Client:
 def serving(folder: Path, storage: str | None) -> Generator[tuple[int, psutil.Process]]:
     """The server on the file in ``folder``, or on a database."""
     port = free_port()
+    os.environ["DRAGOMAN_SERVER__CONNECTION_LIMIT"] = "15000"  # 4,096 by default
     command = dragoman(port, folder)
     if storage:
         command[command.index("--storage") + 1] = storage
@@ -187,19 +189,18 @@ def concurrent(folder: Path, storage: str | None) -> dict[str, Any]:
 
 
 def streams(folder: Path, storage: str | None, counts: Iterator[int]) -> dict[str, Any]:
-    """Memory of the server for each open stream of a waiting run, and its CPU while nothing happens."""
+    """Memory of the server for each open stream of a thread, and its CPU while nothing happens (but heartbeats)."""
     found: dict[str, Any] = {}
     with serving(folder, storage) as (port, process):
-        client = Client(port)
-        body = {"agent_id": "park", "input": {"text": "it"}}
-        client.ask("POST", "/runs/wait", body, {"Content-Type": "application/json"})
-        _, asked = client.ask("POST", "/runs/search", {"limit": 1}, {"Content-Type": "application/json"})
-        run = asked[0]["run_id"]
-        with open_streams(port, f"/runs/{run}/stream", 200):
+        _, thread = Client(port).ask("POST", "/threads", {}, SDK)
+        path = f"/threads/{thread['thread_id']}/stream"
+        with open_streams(port, path, 200):
             pass  # what the first ones make grow is not theirs
         for count in counts:
             before = process.memory_info().rss
-            with open_streams(port, f"/runs/{run}/stream", count):
+            with open_streams(port, path, count):
+                if (there := _open_connections(process)) < count:
+                    raise RuntimeError(f"{there} of {count} streams are open")
                 each = (process.memory_info().rss - before) / count
                 idle = psutil.Process(process.pid).cpu_times()
                 time.sleep(10)
@@ -210,6 +211,10 @@ def streams(folder: Path, storage: str | None, counts: Iterator[int]) -> dict[st
                     "idle_cpu_percent": round((after.user + after.system - idle.user - idle.system) * 10, 2),
                 }
     return found
+
+
+def _open_connections(process: psutil.Process) -> int:
+    return sum(1 for one in process.net_connections("tcp") if one.status == psutil.CONN_ESTABLISHED)
 
 
 def parked(folder: Path, storage: str | None, count: int) -> dict[str, Any]:

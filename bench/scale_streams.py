@@ -13,6 +13,8 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 
+_AS = "User-Agent: langgraph-sdk-py/0.4.14\r\nAccept: text/event-stream"
+
 
 @contextlib.contextmanager
 def open_streams(port: int, path: str, count: int) -> Generator[None]:
@@ -32,7 +34,7 @@ def open_streams(port: int, path: str, count: int) -> Generator[None]:
 
 async def hold(port: int, path: str, count: int) -> None:
     """Open them a hundred at a time and hold them."""
-    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: text/event-stream\r\n\r\n".encode()
+    request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{_AS}\r\n\r\n".encode()
     held: list[asyncio.StreamWriter] = []
 
     async def one() -> None:
