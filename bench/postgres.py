@@ -15,10 +15,8 @@ import asyncio
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import faces
@@ -235,14 +233,12 @@ def durable_run(url: str, stack: tuple[str, str], seconds: float, rounds: int) -
     control_port, port = free_port(), free_port()
     echo = http_request("/echo", {"input": {"text": "hello"}})
     request = faces.REQUESTS["agent protocol wait"]
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "dragoman.toml").write_text(f'[storage]\nurl = "{url}"\n')
-        control_command = [sys.executable, str(HERE / "control.py"), str(control_port), *stack]
-        our_command = [sys.executable, str(HERE / "served.py"), str(port), *stack, url]
-        with server(control_command, control_port) as bare, server(our_command, port) as ours:
-            loads: list[tuple[Load, Load]] = []
-            for _ in range(rounds):
-                loads.append((load(bare, control_port, echo, 16, seconds), load(ours, port, request, 16, seconds)))
+    control_command = [sys.executable, str(HERE / "control.py"), str(control_port), *stack]
+    our_command = [sys.executable, str(HERE / "served.py"), str(port), *stack, url]
+    with server(control_command, control_port) as bare, server(our_command, port) as ours:
+        loads: list[tuple[Load, Load]] = []
+        for _ in range(rounds):
+            loads.append((load(bare, control_port, echo, 16, seconds), load(ours, port, request, 16, seconds)))
     ratio = statistics.median(run.cpu_us / plain.cpu_us for plain, run in loads)
     cpu, plain = (statistics.median(pair[n].cpu_us for pair in loads) for n in (1, 0))
     per_second = statistics.median(run.per_second for _, run in loads)

@@ -1,5 +1,5 @@
-"""The measured agents under a chosen HTTP stack: ``python served.py PORT LOOP HTTP FILE``. The application is the
-server's own."""
+"""The measured agents under a chosen HTTP stack: ``python served.py PORT LOOP HTTP STORAGE``, a file or a database's
+URL. The application is the server's own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ Http = Literal["h11", "httptools"]
 
 if __name__ == "__main__":
     port, loop, http, file = sys.argv[1:]
-    settings = load(flags={"server": {"port": int(port)}, "storage": {"path": Path(file)}})
+    storage = {"url": file} if "://" in file else {"path": Path(file)}
+    settings = load(flags={"server": {"port": int(port)}, "storage": storage})
     app = build_app(settings, [echo, steps, stream, park])
     gc.freeze()  # as the server does
     gc.set_threshold(10_000, 20, 20)

@@ -18,7 +18,9 @@ from psycopg_pool import AsyncConnectionPool
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.dialect import Statement
+from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.migrations import migrate
+from dragoman.memory.postgres.remembered import Remembered
 from dragoman.memory.postgres.run_verbs import RunVerbs
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import Asking, PostgresTx
@@ -42,9 +44,11 @@ T = TypeVar("T")
 
 # Sent by every connection when it is made. A statement that takes this long, or waits this long for a lock, is not the
 # ledger's. A transaction is never idle for longer than an event loop is held up, and whose other half is gone gives up
-# its locks: before the leases of its runs are over, so that they can be taken.
+# its locks: before the leases of its runs are over, so that they can be taken. Each statement has one good plan,
+# whatever its parameters are: to make one anew takes longer than to run it.
 _SETTINGS: Final = (
-    "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '2s'"
+    "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '2s'; "
+    "SET plan_cache_mode = force_generic_plan"
 )
 _PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
 
@@ -75,7 +79,8 @@ class PostgresLedger(
         self._connections = connections
         self._patience = patience
         self._polls = polls
-        self._opened: tuple[AsyncConnectionPool[Connection], Runner] | None = None
+        self._opened: tuple[AsyncConnectionPool[Connection], Runner, Lanes] | None = None
+        self._remembered = Remembered()
         self._bell: Bell | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -105,7 +110,7 @@ class PostgresLedger(
                 await pool.close()
                 raise
         self._bell = Bell(self._url, runner.notify)
-        self._opened = pool, runner
+        self._opened = pool, runner, Lanes(runner, self._remembered)
 
     async def migrate(self) -> list[str]:
         """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""
@@ -122,9 +127,9 @@ class PostgresLedger(
         """See ``Ledger.close``."""
         if self._opened is None:
             return
-        (pool, runner), self._opened = self._opened, None
+        (pool, runner, lanes), self._opened = self._opened, None
         bell, self._bell = self._bell, None
-        await asyncio.shield(asyncio.ensure_future(_close(pool, runner, bell)))
+        await asyncio.shield(asyncio.ensure_future(_close(pool, runner, lanes, bell)))
 
     async def ping(self) -> None:
         """See ``Ledger.ping``."""
@@ -139,6 +144,12 @@ class PostgresLedger(
         if self._opened is None:
             raise LedgerBusy("The ledger is closed.")
         return self._opened[1]
+
+    @property
+    def _lanes(self) -> Lanes:
+        if self._opened is None:
+            raise LedgerBusy("The ledger is closed.")
+        return self._opened[2]
 
     # -- other replicas -----------------------------------------------------------------------------------------------
 
@@ -156,6 +167,7 @@ class PostgresLedger(
                 yield one
 
     def _told(self, tx: PostgresTx) -> None:
+        self._remembered.keep(tx)
         if self._bell is not None and (tx.touched or tx.due):
             self._bell.ring(tx.touched, due=tx.due, cancelled=tx.cancelled)
 
@@ -164,8 +176,9 @@ async def _configure(connection: psycopg.AsyncConnection[Any]) -> None:
     await connection.execute(_SETTINGS)
 
 
-async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, bell: Bell | None) -> None:
+async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, lanes: Lanes, bell: Bell | None) -> None:
     runner.give_up()
+    await lanes.settle()
     await runner.settle()
     if bell is not None:
         await bell.close()

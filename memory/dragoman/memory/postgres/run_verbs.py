@@ -1,21 +1,20 @@
 """The verbs of runs, as a part of ``PostgresLedger``. What each does is in the modules of the embedded ledger.
 
-``expect`` says what a verb is known to read, so that it goes out with the lock before it: the two verbs that every run
-needs take two exchanges each.
+``expect`` says what a verb is known to read, so that it goes out with the lock before it. The verbs that every run
+needs go through ``lanes.py``: those that come at once share a transaction.
 """
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 
 from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, Json, Page, Run, RunView, Step
 from dragoman.memory.postgres import leases
-from dragoman.memory.postgres.expected import for_commit, for_submission
+from dragoman.memory.postgres.expected import for_submission
+from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.verbs import claim, commit, fork, listing, reading, record, signals, submit
 
@@ -29,6 +28,10 @@ class RunVerbs(ABC):
     @abstractmethod
     def _runner(self) -> Runner: ...
 
+    @property
+    @abstractmethod
+    def _lanes(self) -> Lanes: ...
+
     # -- runs: the write path -----------------------------------------------------------------------------------------
 
     async def submit(self, submission: Submission, claim_for: str | None = None, lease_s: float = 30.0) -> Submitted:
@@ -39,9 +42,7 @@ class RunVerbs(ABC):
 
     async def record(self, submission: Submission, batch: Batch, began: int) -> Submitted:
         """See ``Ledger.record``."""
-        return await self._runner.write(
-            record.record, submission, batch, began, expect=for_submission(replace(submission, thread_id=None))
-        )
+        return await self._lanes.open(record.record, submission, batch, began)
 
     async def claim(
         self, worker: str, limit: int, lease_s: float = 30.0, terms: ClaimTerms = ANY_RUN
@@ -53,6 +54,7 @@ class RunVerbs(ABC):
         """See ``Ledger.renew``."""
         names = list(held)
         if not names:
+            await self._lanes.settle()
             await self._runner.settle()  # a renewal comes after the writes that were begun before it
         # What is not heard in a third of a lease is asked again, so that the lease outlives a connection that is dead.
         silence = max(1.0, lease_s / 3)
@@ -65,10 +67,7 @@ class RunVerbs(ABC):
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
         """See ``Ledger.commit``."""
-        # For as long as it takes: the fence tells whether the run is still its own.
-        return await self._runner.write(
-            commit.commit, lease, batch, expect=for_commit(lease), relaxed=batch.deltas_only, patience=math.inf
-        )
+        return await self._lanes.commit(commit.commit, lease, batch, relaxed=batch.deltas_only)
 
     async def cancel(
         self, tenant: str, run_id: str, reason: str = "", *, rollback: bool = False

@@ -177,6 +177,10 @@ class Asking:
         self._kept.append((asked, parameters, answer))
         return answer
 
+    def adopt(self, kept: Sequence[tuple[Statement, Sequence[Any], Asked]]) -> None:
+        """Keep what another has asked, who gets the answers."""
+        self._kept.extend(kept)
+
     def walk(self, asked: Statement, parameters: Sequence[Any]) -> Any:
         """Ask for a list that is read as far as is wanted."""
         self.begin_reading()
@@ -277,9 +281,13 @@ class PostgresTx(Asking):
         if asked.name == "insert_event":
             self._numbered.add((values[0], values[1]))
             self.proof = (values[-7], values[-6], values[-5], values[-4], values[-2])
+        self.insert_later(asked, rows.width, values)
+
+    def insert_later(self, asked: Statement, width: int, values: Sequence[Any]) -> None:
+        """Insert rows of ``width`` values by the next statement."""
         waiting = self._later.get(asked.name)
         if waiting is None:
-            self._later[asked.name] = asked, rows.width, [*values]
+            self._later[asked.name] = asked, width, [*values]
         else:
             waiting[2].extend(values)
 

@@ -1,0 +1,169 @@
+"""Verbs that are committed often, taken together: all that wait while a transaction is under way are the next one.
+
+One lane a tenant and kind of verb, two transactions at a time in a lane. At one verb at a time each has its own
+transaction, as it would have without a lane; the more come at once, the less each costs. Nothing is waited for that is
+not there already. Above: ``run_verbs.py``. Below: ``together.py`` in ``runner.py``'s transactions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, TypeVar, TypeVarTuple, cast
+
+from dragoman.memory.errors import DragomanError, LedgerBusy
+from dragoman.memory.ledger import Lease, Submission
+from dragoman.memory.postgres.expected import for_commit, for_submission
+from dragoman.memory.postgres.remembered import Remembered
+from dragoman.memory.postgres.runner import Expect, Runner
+from dragoman.memory.postgres.together import ALONE, Outcome, Wanted, together
+
+__all__ = ["Lanes"]
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+_AT_ONCE: Final = 2  # transactions of a lane: one is made up while the other is written
+_MOST: Final = 64  # in one transaction
+_MOST_LANES: Final = 1000  # above that, those that are empty are dropped
+# What a running run writes waits for as long as the database is away: its fence tells then whether the run is its own.
+_KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "open": {},
+    "commit": {"patience": math.inf},
+    "relaxed": {"patience": math.inf, "relaxed": True},
+}
+
+
+class _Waiting:
+    """A verb, how it is run alone, and who waits for it."""
+
+    __slots__ = ("expect", "future", "wanted")
+
+    def __init__(self, wanted: Wanted, expect: Expect, future: asyncio.Future[Any]) -> None:
+        self.wanted = wanted
+        self.expect = expect
+        self.future = future
+
+    @property
+    def what(self) -> object:
+        """Two that share this do not share a transaction."""
+        return self.wanted.lease.thread_id if self.wanted.lease is not None else self.wanted.key or self
+
+    def told(self, outcome: Outcome) -> None:
+        """Tell who waits, if he still does."""
+        if self.future.done():
+            return
+        if outcome.error is not None:
+            self.future.set_exception(outcome.error)
+        else:
+            self.future.set_result(outcome.result)
+
+
+class _Lane:
+    """See the module."""
+
+    def __init__(self, run: Callable[..., Any], remembered: Remembered) -> None:
+        self._run = run
+        self._remembered = remembered
+        self._waiting: list[_Waiting] = []
+        self._alone: set[asyncio.Task[None]] = set()
+        self._drains: set[asyncio.Task[None]] = set()
+
+    def add(self, one: _Waiting) -> None:
+        """Run a verb soon."""
+        self._waiting.append(one)
+        if len(self._drains) < _AT_ONCE:
+            self._drains.add(asyncio.create_task(self._drained()))
+
+    @property
+    def tasks(self) -> list[asyncio.Task[None]]:
+        """What is under way; nothing when it has no use any more."""
+        return [*self._alone, *self._drains]
+
+    async def _drained(self) -> None:
+        try:
+            while self._waiting:
+                await self._share(self._next())
+        finally:  # not in a callback, before which something may have been added
+            self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+
+    def _next(self) -> list[_Waiting]:
+        taken: dict[object, _Waiting] = {}
+        left: list[_Waiting] = []
+        for one in self._waiting:
+            if len(taken) < _MOST and one.what not in taken:
+                taken[one.what] = one
+            else:
+                left.append(one)
+        self._waiting = left
+        return list(taken.values())
+
+    async def _share(self, taken: list[_Waiting]) -> None:
+        try:
+            wanted = [one.wanted for one in taken]
+            outcomes: list[Outcome] = await self._run(together, self._remembered, wanted)
+        except LedgerBusy as error:
+            outcomes = [Outcome(error=error)] * len(taken)
+        except DragomanError:  # something about one of them: each is run alone
+            outcomes = [ALONE] * len(taken)
+        except Exception as error:
+            outcomes = [Outcome(error=error)] * len(taken)
+        for one, outcome in zip(taken, outcomes, strict=True):
+            if outcome is ALONE:
+                task = asyncio.create_task(self._run_alone(one))
+                self._alone.add(task)
+                task.add_done_callback(self._alone.discard)
+            else:
+                one.told(outcome)
+
+    async def _run_alone(self, one: _Waiting) -> None:
+        try:
+            result = await self._run(one.wanted.verb, *one.wanted.args, expect=one.expect)
+        except Exception as error:
+            one.told(Outcome(error=error))
+        else:
+            one.told(Outcome(result))
+
+
+class Lanes:
+    """Runs the verbs of running runs and of runs that are written once."""
+
+    def __init__(self, runner: Runner, remembered: Remembered) -> None:
+        self._runner = runner
+        self._remembered = remembered
+        self._lanes: dict[tuple[str, str], _Lane] = {}
+
+    async def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts, relaxed: bool) -> T:
+        """Run a verb that writes to a running run. Raises what it raises; ``LedgerBusy``."""
+        wanted = Wanted(lease.tenant, verb, (lease, *args), lease=lease)
+        result: T = await self._add("relaxed" if relaxed else "commit", wanted, for_commit(lease))
+        return result
+
+    async def open(self, verb: Callable[[Any, Submission, *Ts], T], submission: Submission, *args: *Ts) -> T:
+        """Run a verb that opens a thread with one run. Raises what it raises; ``LedgerBusy``."""
+        wanted = Wanted(submission.tenant, verb, (submission, *args), key=submission.idempotency_key)
+        # The thread is a new one: there is nothing of it to be locked.
+        result: T = await self._add("open", wanted, for_submission(replace(submission, thread_id=None)))
+        return result
+
+    async def settle(self) -> None:
+        """Wait for what is under way."""
+        while tasks := [task for lane in self._lanes.values() for task in lane.tasks]:
+            await asyncio.wait(tasks)
+
+    async def _add(self, kind: str, wanted: Wanted, expect: Expect) -> Any:
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._lane(wanted.tenant, kind).add(_Waiting(wanted, expect, future))
+        return await future
+
+    def _lane(self, tenant: str, kind: str) -> _Lane:
+        lane = self._lanes.get((tenant, kind))
+        if lane is None:
+            if len(self._lanes) >= _MOST_LANES:
+                self._lanes = {key: lane for key, lane in self._lanes.items() if lane.tasks}
+            run: Callable[..., Any] = partial(self._runner.write, **_KINDS[kind])
+            lane = self._lanes[tenant, kind] = _Lane(run, self._remembered)
+        return lane

@@ -1,0 +1,103 @@
+"""What one of several verbs works on that share a transaction: what it asks goes out with what the others ask.
+
+A verb that turns out to need the lock of another thread cannot share (it would wait with the others' locks in hand) and
+is told so by ``Alone``. Above: ``together.py``, which begins and ends the transaction. Below: ``tx.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from dragoman.memory.postgres.bridge import pause
+from dragoman.memory.postgres.dialect import OWN, Statement
+from dragoman.memory.postgres.tx import Asked, PostgresTx
+
+__all__ = ["Alone", "Member", "Move"]
+
+Move = tuple[str, int, int, str, int | None]
+"""A thread's id, last number, checkpoint, status, and the time of the change where the last two have changed."""
+
+_INSERT_THREAD: Final = OWN["insert_thread"]
+_THREAD_COLUMNS: Final = 9
+
+
+class Alone(Exception):
+    """The verb needs a transaction of its own."""
+
+
+class Member(PostgresTx):
+    """A verb's part of ``whole``. ``moves`` are the threads that it has written to; ``asked`` whether anything of it
+    has been sent."""
+
+    def __init__(self, whole: PostgresTx, ordinals: Asked | None) -> None:
+        super().__init__(whole._connection, whole.pace)
+        if whole.keys is not None:
+            self.seal_with(whole.keys)
+        self._whole = whole
+        if whole.keys is not None:
+            self.seal_with(whole.keys)
+        self._ordinals = ordinals
+        self.moves: list[Move] = []
+        self.asked = False
+
+    def lock(self, lock: Statement, *values: Any) -> None:
+        """Raises ``Alone``."""
+        raise Alone
+
+    def walk(self, asked: Statement, parameters: Sequence[Any]) -> Any:
+        """Raises ``Alone``."""
+        raise Alone
+
+    def _locked_list(self, asked: Statement, values: tuple[Any, ...]) -> Asked:
+        raise Alone
+
+    def exchange(self) -> None:
+        """Wait for the answers, which come with those of the others."""
+        if self._kept:
+            self.hand_over()
+            self.asked = True
+            pause()
+
+    def next_run_ordinal(self) -> int:
+        """One of those that were asked for all."""
+        if self._ordinals is None:
+            raise Alone
+        if not self._ordinals.answered:
+            pause()
+        row = self._ordinals.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def remember_head(self, tenant: str, thread_id: str, head: tuple[int, int, str]) -> None:
+        """As ``PostgresTx.remember_head``; the rows of all threads are written at once."""
+        key = tenant, thread_id
+        self.heads[key] = head
+        self.touched.add(key)
+        numbered = key in self._numbered
+        self._numbered.discard(key)
+        opened, moved = self._opened.pop(key, None), self._moved.pop(key, None)
+        if opened is not None:
+            self.insert_later(_INSERT_THREAD, _THREAD_COLUMNS, (*opened, head[0]))
+        elif moved is not None:
+            self.moves.append((thread_id, *head, int(moved[2])))
+        elif numbered:
+            self.moves.append((thread_id, *head, None))
+
+    def hand_over(self) -> None:
+        """Give what is kept to the whole, to be sent with its next exchange."""
+        kept, self._kept = self._kept, []
+        self._whole.adopt(kept)
+
+    def done(self) -> None:
+        """The verb is over: its rows and what it tells are the whole's."""
+        self.hand_over()
+        later, self._later = self._later, {}
+        whole = self._whole
+        for asked, width, values in later.values():
+            whole.insert_later(asked, width, values)
+        whole.running.update(self.running)
+        whole.heads.update(self.heads)
+        whole.touched |= self.touched
+        whole.due, whole.cancelled = whole.due or self.due, whole.cancelled or self.cancelled
+        whole.proof = self.proof or whole.proof
