@@ -21,6 +21,7 @@ from dragoman.cli.http_server import Server, loop_factory
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Flags, Settings, find
 from dragoman.settings.faces import mcp_catalog
+from dragoman.settings.master_keys import is_sealing
 from dragoman.telemetry import configure_logging
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def serve(
 def serve_settings(settings: Settings) -> None:
     """Serve what the settings say, in this thread, until a signal."""
     settings.check_exposure()
-    configure_logging(settings.log.level)
+    configure_logging(settings.log.level, sealed=is_sealing(settings))
     loaded = load(settings.sources())
     if not loaded:
         raise CommandError("No agents: name them under [agents] in dragoman.toml, or give a file with some.", 2)

@@ -26,7 +26,7 @@ from dragoman.memory.ledger import Ledger
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings, find, user_folder
 from dragoman.settings.faces import mcp_catalog, mcp_folders, mcp_settings, remote_peers
-from dragoman.settings.master_keys import master_keys
+from dragoman.settings.master_keys import is_sealing, master_keys
 from dragoman.settings.storage import made_ledger
 from dragoman.telemetry import configure_logging
 
@@ -39,7 +39,7 @@ _log = logging.getLogger("dragoman.stdio")
 def stdio(target: str | None, *, storage: str | None, log_level: str | None) -> None:
     """Serve until standard input ends. Raises ``ConfigurationError``, ``LedgerLocked``, ``CommandError``."""
     settings = find(target, {"storage": {"path": storage}, "log": {"level": log_level}})
-    configure_logging(settings.log.level)
+    configure_logging(settings.log.level, sealed=is_sealing(settings))
     with contextlib.redirect_stdout(sys.stderr):  # what agents print when they are imported is no protocol
         loaded = load(settings.sources())
     if not loaded:

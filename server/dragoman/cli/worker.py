@@ -20,6 +20,7 @@ from dragoman.engine.retention import RetentionSweeper
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.settings import Settings, find
 from dragoman.settings.faces import mcp_catalog, outgoing, remote_peers
+from dragoman.settings.master_keys import is_sealing
 from dragoman.settings.storage import made_ledger
 from dragoman.telemetry import configure_logging
 
@@ -31,7 +32,7 @@ def worker(target: str | None, *, storage: str | None, log_level: str | None) ->
     settings = find(target, {"storage": {"path": storage}, "log": {"level": log_level}})
     if settings.storage_url is None:
         raise CommandError("A worker shares its ledger with servers: give a Postgres URL as --storage.", 2)
-    configure_logging(settings.log.level)
+    configure_logging(settings.log.level, sealed=is_sealing(settings))
     loaded = load(settings.sources())
     if not loaded:
         raise CommandError("No agents: name them under [agents] in dragoman.toml, or give a file with some.", 2)

@@ -20,7 +20,7 @@ from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sealing.master_keys import KEY_BYTES
 from dragoman.settings.tables import Settings, shown
 
-__all__ = ["VARIABLE", "master_keys"]
+__all__ = ["VARIABLE", "is_sealing", "master_keys"]
 
 VARIABLE = "DRAGOMAN_MASTER_KEYS"
 """The environment variable that holds the keys themselves."""
@@ -46,6 +46,11 @@ def master_keys(settings: Settings, env: Mapping[str, str] | None = None) -> Mas
         path = (settings.base / Path(table.file).expanduser()).absolute()
         return _parsed(_in_file(path, f"{where} file: {shown(path)}"), f"{where} file: {shown(path)}")
     return _parsed(_said(table.command, f"{where} command"), f"{where} command") if table.command else None
+
+
+def is_sealing(settings: Settings) -> bool:
+    """Whether master keys are named; none is read."""
+    return bool(os.environ.get(VARIABLE, "").strip() or settings.sealing.file or settings.sealing.command)
 
 
 def _in_file(path: Path, where: str) -> str:

@@ -54,6 +54,23 @@ def test_an_exception_is_one_field_of_the_line(logs: io.StringIO) -> None:
     assert line["exception"].endswith("KeyError: 'x'")
 
 
+def test_an_exception_over_a_sealed_ledger_is_told_without_its_words(logs: io.StringIO) -> None:
+    configure_logging("debug", logs, sealed=True)
+    try:
+        try:
+            raise KeyError("a user's words")
+        except KeyError as error:
+            raise ValueError("more of them") from error
+    except ValueError:
+        logging.getLogger("dragoman.engine").exception("failed")
+    (line,) = _lines(logs)
+    assert "ValueError: (sealed with the run)" in line["exception"]
+    assert "KeyError: (sealed with the run)" in line["exception"]
+    assert "test_telemetry.py" in line["exception"]
+    assert 'words")' in line["exception"]  # the line of code, which is the author's
+    assert "'a user's words'" not in line["exception"]
+
+
 def test_text_that_is_not_valid_unicode_is_logged_all_the_same(logs: io.StringIO) -> None:
     logging.getLogger("dragoman.engine").warning("bad \udc80 text")
     assert _lines(logs)[0]["message"].startswith("bad ")

@@ -57,6 +57,8 @@ class SqliteSealing:
         """Rewrite the file, so that nothing is left of what was deleted in it. A server that has it open waits."""
         with closing(self._connect()) as db:
             try:
+                # The index keeps the words of what was taken out of it until it is put together anew.
+                db.execute("INSERT INTO store_words (store_words) VALUES ('optimize')")
                 db.execute("VACUUM")
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             except sqlite3.Error as error:
