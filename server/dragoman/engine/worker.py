@@ -149,9 +149,12 @@ class Worker:
         self._wake.clear()
 
     async def _renewing(self) -> None:
-        engine = self._engine
+        engine, loop = self._engine, asyncio.get_running_loop()
+        began = loop.time()
         while True:
-            await asyncio.sleep(engine.settings.lease / 3)
+            # From beginning to beginning: a renewal that takes long is no reason for the next one to come late.
+            await asyncio.sleep(max(0.0, began + engine.settings.lease / 3 - loop.time()))
+            began = loop.time()
             held = engine.held()
             if not held:
                 continue

@@ -19,6 +19,7 @@ from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.lanes import Lanes
+from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.migrations import migrate
 from dragoman.memory.postgres.remembered import Remembered
 from dragoman.memory.postgres.run_verbs import RunVerbs
@@ -78,6 +79,7 @@ class PostgresLedger(
         self._keyless = keyless
         self._connections = connections
         self._patience = patience
+        self._keeper = Keeper(url)
         self._polls = polls
         self._opened: tuple[AsyncConnectionPool[Connection], Runner, Lanes] | None = None
         self._remembered = Remembered()
@@ -129,6 +131,7 @@ class PostgresLedger(
             return
         (pool, runner, lanes), self._opened = self._opened, None
         bell, self._bell = self._bell, None
+        await self._keeper.close()
         await asyncio.shield(asyncio.ensure_future(_close(pool, runner, lanes, bell)))
 
     async def ping(self) -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, Json, Page, Run, RunView, Step
-from dragoman.memory.postgres import leases
 from dragoman.memory.postgres.expected import for_submission
+from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.verbs import claim, commit, fork, listing, reading, record, signals, submit
@@ -23,6 +23,8 @@ __all__ = ["RunVerbs"]
 
 class RunVerbs(ABC):
     """See ``Ledger``."""
+
+    _keeper: Keeper
 
     @property
     @abstractmethod
@@ -56,9 +58,7 @@ class RunVerbs(ABC):
         if not names:
             await self._lanes.settle()
             await self._runner.settle()  # a renewal comes after the writes that were begun before it
-        # What is not heard in a third of a lease is asked again, so that the lease outlives a connection that is dead.
-        silence = max(1.0, lease_s / 3)
-        return await self._runner.write(leases.renew, worker, names, lease_s, relaxed=True, silence=silence)
+        return await self._keeper.renew(worker, names, lease_s)
 
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """See ``Ledger.sweep``."""

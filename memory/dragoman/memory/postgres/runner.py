@@ -36,8 +36,10 @@ Expect = Callable[[PostgresTx], None]
 _RACES: Final = frozenset({"40001", "40P01"})
 _UNIQUE: Final = "23505"
 _REFUSED: Final = frozenset({"DR001", "21000"})
-# The server is going, coming, full of connections, or a standby since a moment.
-_AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006", "53300"})
+# The server is going or coming, or a standby since a moment; of the classes, it cannot be reached (08), lacks disk, memory
+# or connections (53), or cannot read and write (58).
+_AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006"})
+_AWAY_CLASSES: Final = ("08", "53", "58")
 _NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
 _MOST_RACES: Final = 20
 _SHARERS: Final = 8  # replicas that may fill a queue together before they meet its limit
@@ -262,7 +264,7 @@ async def _undo(connection: Connection) -> None:
 def _as_told(error: BaseException) -> BaseException:
     """What ends an attempt, in the words of ``_persist``."""
     if isinstance(error, Failed):
-        return _Again(str(error)) if error.state in _AWAY or error.state.startswith("08") else error
+        return _Again(str(error)) if error.state in _AWAY or error.state.startswith(_AWAY_CLASSES) else error
     return error if isinstance(error, _Again) else as_unkeepable(error)
 
 

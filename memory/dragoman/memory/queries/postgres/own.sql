@@ -144,9 +144,18 @@ UPDATE interrupts SET status = 'expired'
 WHERE tenant = ?1 AND run_id = ?2 AND status = 'open' AND expires_at <= {micros} AND ?3::bigint > 0 RETURNING key;
 
 -- :name renew_leases
--- Length of the lease in microseconds, worker, JSON array of run ids
-UPDATE runs SET lease_until = {micros} + ?1 WHERE status = 'running' AND lease_owner = ?2
-  AND id IN (SELECT jsonb_array_elements_text(?3::jsonb)) RETURNING id, cancel_requested;
+-- Those that are being written at this moment are told and not waited for: many writes side by side would take the lease's time, and two
+-- transactions with many rows each could wait for one another. Length of the lease in microseconds, worker, JSON array of run ids
+WITH held AS (
+    SELECT ordinal, id, cancel_requested FROM runs
+    WHERE status = 'running' AND lease_owner = ?2 AND id IN (SELECT jsonb_array_elements_text(?3::jsonb))
+), free AS (
+    SELECT ordinal FROM runs WHERE ordinal IN (SELECT ordinal FROM held) AND status = 'running' AND lease_owner = ?2
+    FOR UPDATE SKIP LOCKED
+), renewed AS (
+    UPDATE runs SET lease_until = {micros} + ?1 WHERE ordinal IN (SELECT ordinal FROM free) RETURNING ordinal
+)
+SELECT held.id, held.cancel_requested, renewed.ordinal IS NOT NULL FROM held LEFT JOIN renewed ON renewed.ordinal = held.ordinal;
 
 -- :name request_cancel
 -- reason, rollback, updated_at, ordinal, tenant, id
