@@ -25,16 +25,18 @@ from dragoman.memory.model import RunStatus
 from dragoman.memory.portable import Imported, export_tenant, import_tenant
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.bulk import PostgresBulk
+from dragoman.memory.sealing import MasterKeyMissing, MasterKeys
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.bulk import SqliteBulk
 from dragoman.memory.threads import ThreadFilter
 
+from .conftest import MASTERS
 from .every_kind import PERSON, WORKER, make
 from .helpers import assert_gapless, submission, submit
 
 pytestmark = pytest.mark.anyio
 
-Place = tuple[Callable[[], Ledger], Callable[[], Bulk]]
+Place = tuple[Callable[[], Ledger], Callable[[], Bulk], MasterKeys | None]
 
 
 @pytest.fixture
@@ -48,8 +50,12 @@ def databases(tmp_path: Path) -> Iterator[Mapping[str, Place]]:
             name = f"portable_{os.getpid()}_{n}"
             db.execute(f'CREATE DATABASE "{name}"'.encode())
             url = server.url(name)
-            places[f"sqlite{n}"] = partial(SqliteLedger, file), partial(SqliteBulk, file)
-            places[f"postgres{n}"] = partial(postgres_ledger, url), partial(PostgresBulk, url)
+            places[f"sqlite{n}"] = partial(SqliteLedger, file), partial(SqliteBulk, file), None
+            places[f"postgres{n}"] = partial(postgres_ledger, url), partial(PostgresBulk, url), None
+            sealed = partial(SqliteLedger, file, masters=MASTERS)
+            places[f"sealed{n}"] = sealed, partial(SqliteBulk, file), MASTERS
+            sealed_too = partial(postgres_ledger, url, MASTERS)
+            places[f"sealed postgres{n}"] = sealed_too, partial(PostgresBulk, url), MASTERS
         yield places
         for n in "12":
             db.execute(f'DROP DATABASE "portable_{os.getpid()}_{n}" WITH (FORCE)'.encode())
@@ -66,11 +72,11 @@ async def opened(place: Place) -> AsyncGenerator[Ledger]:
 
 
 async def exported(place: Place, tenant: str, file: Path) -> Mapping[str, int]:
-    return await asyncio.to_thread(export_tenant, place[1](), tenant, file)
+    return await asyncio.to_thread(export_tenant, place[1](), tenant, file, place[2])
 
 
 async def imported(place: Place, file: Path, tenant: str | None = None, *, keys: bool = True) -> Imported:
-    return await asyncio.to_thread(lambda: import_tenant(place[1](), file, tenant, keys=keys))
+    return await asyncio.to_thread(lambda: import_tenant(place[1](), file, tenant, keys=keys, masters=place[2]))
 
 
 def lines(file: Path) -> list[bytes]:
@@ -78,8 +84,8 @@ def lines(file: Path) -> list[bytes]:
     return file.read_bytes().splitlines()[1:-1]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
-@pytest.mark.parametrize("other", ["sqlite", "postgres"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres", "sealed", "sealed postgres"])
+@pytest.mark.parametrize("other", ["sqlite", "postgres", "sealed", "sealed postgres"])
 async def test_what_was_imported_is_exported_as_it_was(
     databases: Mapping[str, Place], tmp_path: Path, kind: str, other: str
 ) -> None:
@@ -94,11 +100,12 @@ async def test_what_was_imported_is_exported_as_it_was(
     assert (done.tenant, done.rows) == ("renamed", told)
     await exported(target, "renamed", tmp_path / "2.jsonl")
     assert lines(tmp_path / "2.jsonl") == lines(tmp_path / "1.jsonl")
+    assert b"Darjeeling" in (tmp_path / "1.jsonl").read_bytes(), "values are in the open"
     again = await exported(source, "acme", tmp_path / "3.jsonl")
     assert again == told
 
 
-@pytest.mark.parametrize("other", ["sqlite", "postgres"])
+@pytest.mark.parametrize("other", ["sqlite", "postgres", "sealed", "sealed postgres"])
 async def test_what_was_under_way_goes_on_where_it_was_imported(
     databases: Mapping[str, Place], tmp_path: Path, other: str
 ) -> None:
@@ -254,6 +261,22 @@ def _keys() -> st.SearchStrategy[str]:
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 
 
+async def test_what_is_sealed_is_not_exported_and_not_joined_without_its_key(
+    databases: Mapping[str, Place], tmp_path: Path
+) -> None:
+    sealed, bare = databases["sealed1"], databases["sqlite1"]
+    async with opened(sealed) as ledger:
+        await make(ledger, "acme")
+    with pytest.raises(MasterKeyMissing):
+        await exported(bare, "acme", tmp_path / "1.jsonl")
+    assert not (tmp_path / "1.jsonl").exists()
+    await exported(sealed, "acme", tmp_path / "1.jsonl")
+    with pytest.raises(MasterKeyMissing):
+        await imported(bare, tmp_path / "1.jsonl", "other", keys=False)
+    await imported(sealed, tmp_path / "1.jsonl", "other", keys=False)
+    assert b"Darjeeling" not in (tmp_path / "1.db").read_bytes()
+
+
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -290,7 +313,7 @@ def test_values_of_any_shape_survive_the_way_out_and_in(
 
 
 def _sqlite(file: Path) -> Place:
-    return partial(SqliteLedger, file), partial(SqliteBulk, file)
+    return partial(SqliteLedger, file), partial(SqliteBulk, file), None
 
 
 def _facets(file: Path) -> list[tuple[Any, ...]]:

@@ -54,6 +54,15 @@ class Bulk(Protocol):
         """Add rows, as they come; how many."""
         ...
 
+    def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """Change the rows that have these values in these columns; how many. ``store_texts`` has its ``text`` changed
+        in the index too."""
+        ...
+
+    def ask(self, sql: str, values: Sequence[Any]) -> Any:
+        """Run a statement with ``?`` for its parameters; a cursor."""
+        ...
+
     def numbers(self, table: Numbered, count: int) -> Sequence[int]:
         """Numbers for rows that will be inserted, in order, that no other row has or gets."""
         ...

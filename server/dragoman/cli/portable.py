@@ -11,6 +11,7 @@ from dragoman.cli.shown import moment
 from dragoman.memory import portable
 from dragoman.settings import Settings, find
 from dragoman.settings.bulk import bulk_tables
+from dragoman.settings.master_keys import master_keys
 from dragoman.settings.storage import is_there
 
 __all__ = ["export", "import_tenant"]
@@ -21,7 +22,7 @@ def export(file: Path, tenant: str, *, config: str | None, storage: str | None) 
     settings = _settings(config, storage)
     if not is_there(settings):
         raise CommandError(f"There is no ledger {settings.storage_path}.")
-    rows = portable.export_tenant(bulk_tables(settings), tenant, file)
+    rows = portable.export_tenant(bulk_tables(settings), tenant, file, master_keys(settings))
     print(f"{file}: tenant {tenant}: {_shown(rows)}.", file=sys.stderr)
     print("Its values are in the open, and what webhooks are sent with is in it: keep it as a secret.", file=sys.stderr)
 
@@ -29,7 +30,7 @@ def export(file: Path, tenant: str, *, config: str | None, storage: str | None) 
 def import_tenant(file: Path, tenant: str | None, *, keys: bool, config: str | None, storage: str | None) -> None:
     """Add a tenant's data to a ledger."""
     settings = _settings(config, storage)
-    done = portable.import_tenant(bulk_tables(settings), file, tenant, keys=keys)
+    done = portable.import_tenant(bulk_tables(settings), file, tenant, keys=keys, masters=master_keys(settings))
     named = f", there {done.header.tenant}" if done.header.tenant != done.tenant else ""
     print(
         f"{settings.storage_shown}: tenant {done.tenant}{named}, as of {moment(done.header.at)}: {_shown(done.rows)}.",

@@ -7,17 +7,19 @@ from base64 import b64encode
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from dragoman.memory.bulk import LAST_SEQ, Bulk
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.ids import now_micros
+from dragoman.memory.plain import Plain
 from dragoman.memory.portable.kinds import KINDS, LEFT_OUT, Kind
 from dragoman.memory.portable.lines import Header, Lines, written
 from dragoman.memory.retention import PURGED
+from dragoman.memory.sealing import MasterKeys
 
-__all__ = ["Opens", "check_known", "export_tenant"]
+__all__ = ["check_known", "export_tenant"]
 
 Named = dict[str, Any]
 
@@ -28,26 +30,20 @@ _MORE: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-class Opens(Protocol):
-    """Reads values as they are kept, where that is not in the open."""
+def export_tenant(source: Bulk, tenant: str, path: Path, masters: MasterKeys | None = None) -> Mapping[str, int]:
+    """Write all that a tenant has to a file; how many rows of each kind. ``masters`` open what is sealed.
 
-    def opened(self, table: str, row: Named) -> Named:
-        """The row with its values in the open."""
-        ...
-
-
-def export_tenant(source: Bulk, tenant: str, path: Path, opens: Opens | None = None) -> Mapping[str, int]:
-    """Write all that a tenant has to a file; how many rows of each kind.
-
-    Raises ``Conflict`` when the file is there, and ``DragomanError`` when there is nothing or a table is not known.
+    Raises ``Conflict`` when the file is there, ``MasterKeyMissing``, and ``DragomanError`` when there is nothing or a
+    table is not known.
     """
     with source.reading():
         tables = source.tables()
         check_known(tables)
+        plain = Plain(source, masters)
         with written(path, Header(tenant, now_micros())) as lines:
             for kind, about in KINDS.items():
                 for row in _rows(source, kind, about, tables[kind], tenant):
-                    lines.add(kind, _told(kind, about, row if opens is None else opens.opened(kind, row)))
+                    lines.add(kind, _told(kind, about, plain.opened(kind, row)))
             _check_any(lines, tenant)
             return dict(lines.rows)
 

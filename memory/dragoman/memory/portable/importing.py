@@ -12,18 +12,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import orjson
 
 from dragoman.memory.bulk import Bulk, pieces
 from dragoman.memory.errors import Conflict, InputInvalid
+from dragoman.memory.plain import Plain
 from dragoman.memory.portable.exporting import check_known
 from dragoman.memory.portable.kinds import KINDS, Kind
 from dragoman.memory.portable.lines import Header, checked, read_lines
+from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.verbs.facets import facets_of
 
-__all__ = ["Imported", "Seals", "import_tenant"]
+__all__ = ["Imported", "import_tenant"]
 
 Named = dict[str, Any]
 
@@ -31,14 +33,6 @@ Named = dict[str, Any]
 _MAY_BE_THERE: Final = frozenset({"api_keys", "facts"})
 _PIECE: Final = 500
 _FACETS: Final = ("tenant", "kind", "key", "value", "ordinal", "id")
-
-
-class Seals(Protocol):
-    """Puts values into the form that a ledger keeps them in."""
-
-    def sealed(self, table: str, row: Named) -> Named:
-        """The row with its values as they are kept."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +45,10 @@ class Imported:
 
 
 def import_tenant(
-    target: Bulk, path: Path, tenant: str | None = None, *, keys: bool = True, seals: Seals | None = None
+    target: Bulk, path: Path, tenant: str | None = None, *, keys: bool = True, masters: MasterKeys | None = None
 ) -> Imported:
     """Add an export to a ledger, as ``tenant`` where that is another name; without ``keys`` its API keys are left out.
+    With ``masters`` its values are sealed.
 
     Raises ``InputInvalid`` for a file that is damaged, cut or of another version, and ``Conflict`` when the tenant has
     something already, or one of its keys is there; nothing is written then.
@@ -61,15 +56,15 @@ def import_tenant(
     header, rows = checked(path)
     name = tenant or header.tenant
     with target.writing():
-        _Import(target, name, seals).all_of(path, keys)
+        _Import(target, name, Plain(target, masters)).all_of(path, keys)
     return Imported(header, name, {kind: n for kind, n in rows.items() if keys or kind != "api_keys"})
 
 
 class _Import:
-    def __init__(self, target: Bulk, tenant: str, seals: Seals | None) -> None:
+    def __init__(self, target: Bulk, tenant: str, plain: Plain) -> None:
         self._target = target
         self._tenant = tenant
-        self._seals = seals
+        self._plain = plain
         self._tables = target.tables()
         self._deliveries = array("q")
 
@@ -173,7 +168,7 @@ class _Import:
         columns = sorted({name for row in rows for name in row})
         if unknown := set(columns) - set(self._tables[table]):
             raise InputInvalid(f"{table}: columns that this version does not know: {', '.join(sorted(unknown))}.")
-        sealed = rows if self._seals is None else [self._seals.sealed(table, row) for row in rows]
+        sealed = [self._plain.sealed(table, row) for row in rows]
         try:
             self._target.insert(table, columns, (tuple(map(row.get, columns)) for row in sealed))
         except Conflict:

@@ -106,6 +106,26 @@ class PostgresBulk:
             count += len(piece)
         return count
 
+    def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """See ``Bulk.update``."""
+        if table == "store_texts":
+            self._db.execute("DELETE FROM store_words WHERE id = %s", (key["id"],))
+            self._index(0, 1, [(key["id"], values["text"])])
+            return 1
+        given = ", ".join(f"{column} = %s" for column in values)
+        where = " AND ".join(f"{column} = %s" for column in key)
+        try:
+            done = self._db.execute(
+                f"UPDATE {table} SET {given} WHERE {where}".encode(), (*values.values(), *key.values())
+            )
+        except psycopg.Error as error:
+            raise _translated(error) from None
+        return done.rowcount
+
+    def ask(self, sql: str, values: Sequence[Any]) -> Any:
+        """See ``Bulk.ask``."""
+        return self._db.execute(sql.replace("?", "%s").encode(), values)
+
     def numbers(self, table: Numbered, count: int) -> Sequence[int]:
         """See ``Bulk.numbers``."""
         found = self._db.execute(f"SELECT nextval({_NUMBERS[table]}) FROM generate_series(1, %s)".encode(), (count,))

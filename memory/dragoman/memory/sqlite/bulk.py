@@ -31,6 +31,7 @@ _VIRTUAL: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _NUMBER: Final[Mapping[Numbered, str]] = {"runs": "ordinal", "deliveries": "ordinal", "store_texts": "id"}
 _PUT_WORDS: Final = SQL["put_item_words"]
+_DELETE_WORDS: Final = SQL["delete_item_words"]
 
 
 class SqliteBulk:
@@ -107,9 +108,23 @@ class SqliteBulk:
         (last,) = self._db.execute(f"SELECT coalesce(max({_NUMBER[table]}), 0) FROM {table}").fetchone()
         return range(last + 1, last + 1 + count)
 
-    def execute(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Cursor:
-        """One statement, within the transaction."""
-        return self._db.execute(sql, parameters)
+    def update(self, table: str, key: Mapping[str, Any], values: Mapping[str, Any]) -> int:
+        """See ``Bulk.update``."""
+        if table == "store_texts":
+            self._db.execute(_DELETE_WORDS, (key["id"],))
+            self._index([*key, *values], [(*key.values(), *values.values())])
+            return 1
+        given = ", ".join(f"{column} = ?" for column in values)
+        where = " AND ".join(f"{column} = ?" for column in key)
+        try:
+            done = self._db.execute(f"UPDATE {table} SET {given} WHERE {where}", (*values.values(), *key.values()))
+        except sqlite3.Error as error:
+            raise _refused(table, error) from None
+        return done.rowcount
+
+    def ask(self, sql: str, values: Sequence[Any]) -> Any:
+        """See ``Bulk.ask``."""
+        return self._db.execute(sql, values)
 
     @property
     def _db(self) -> sqlite3.Connection:

@@ -23,8 +23,8 @@ def departing(path: Path) -> Generator[SqliteBulk]:
     ended, as whoever opens a file ends them. Raises ``LedgerLocked``."""
     bulk = SqliteBulk(path)
     with bulk.writing(alone=True):
-        bulk.execute(_EXPIRE_LEASES)
-        bulk.execute(_FREE_DELIVERIES, (now_micros(),))
+        bulk.ask(_EXPIRE_LEASES, ())
+        bulk.ask(_FREE_DELIVERIES, (now_micros(),))
         yield bulk
 
 

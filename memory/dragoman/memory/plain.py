@@ -1,0 +1,84 @@
+"""Rows of tables with their values in the open, and as they are kept: the same where nothing is sealed.
+
+For those who read and write tables as they are (``bulk.py``); the ledgers seal within their statements. Above: exports,
+imports and erasures. Below: ``sealing``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from dragoman.memory.bulk import Bulk
+from dragoman.memory.sealing.cells import Cells, is_sealed
+from dragoman.memory.sealing.data_keys import Keyring
+from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.sealing.tables import TABLES
+from dragoman.memory.words import text_of, words_of
+
+__all__ = ["Plain"]
+
+Named = dict[str, Any]
+
+# A delivery is read with its secret, which is a row of another table.
+_ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
+    ("deliveries", "secret"): ("delivery_secrets", ("tenant", "ordinal")),
+}
+
+
+class Plain:
+    """Opens and seals rows within a transaction of ``bulk``. Raises ``MasterKeyMissing`` where values are sealed with
+    keys that ``masters`` does not have."""
+
+    def __init__(self, bulk: Bulk, masters: MasterKeys | None) -> None:
+        check_known((master for (master,) in bulk.rows("data_keys", ("master",))), masters)
+        self._cells = None if masters is None else Cells(Keyring(masters), bulk.ask)
+
+    def opened(self, table: str, row: Named) -> Named:
+        """The row with its values in the open. Raises ``Unreadable``."""
+        cells = self._cells
+        if cells is None:
+            return row
+        plain = dict(row)
+        for column, prefix, key, is_text in _sealed(table, row):
+            if is_sealed(row[column]):
+                plain[column] = cells.open(row[column], prefix, key, is_text)
+        if table == "store_items" and is_sealed(row.get("text")):
+            plain["text"] = _words(cells, plain)
+        return plain
+
+    def sealed(self, table: str, row: Named) -> Named:
+        """The row with its values as they are to be kept."""
+        cells = self._cells
+        if cells is None:
+            return row
+        kept = dict(row)
+        for column, prefix, key, is_text in _sealed(table, row):
+            if row[column] not in (None, "", b"null", b"{}", b"[]", b""):
+                kept[column] = cells.seal(row[column], prefix, key, is_text)
+        if table == "store_texts" and row.get("text"):
+            kept["text"] = cells.words.hidden(row["tenant"], row["text"])
+        return kept
+
+
+def _sealed(table: str, row: Named) -> Iterator[tuple[str, str, list[Any], bool]]:
+    """The columns that are sealed, of those that the row has."""
+    if (known := TABLES.get(table)) is not None:
+        for column in (*known.columns, *known.texts):
+            if column in row:
+                yield column, f"{table}|{column}|", [row[part] for part in known.key], column in known.texts
+    for (of, column), (other, key) in _ELSEWHERE.items():
+        if of == table and column in row:
+            yield column, f"{other}|{column}|", [row[part] for part in key], False
+
+
+def _words(cells: Cells, row: Named) -> str:
+    """What is known of a text whose words are hidden: the item's text if all of its words are among them, else those
+    that are."""
+    text = text_of(orjson.loads(row["value"]), None)
+    hidden = set(row["text"].split())
+    words = words_of(text)
+    known = {word for word in set(words) if cells.words.hidden(row["tenant"], word).split()[-1] in hidden}
+    return text if known.issuperset(words) else " ".join(word for word in words if word in known)
