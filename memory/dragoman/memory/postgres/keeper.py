@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
+import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from dragoman.memory.ledger import Renewed
@@ -25,10 +26,12 @@ _WRITTEN: Final = 0.05  # seconds in which a write that was under way is likely 
 
 
 class Keeper:
-    """Renews leases in the database at ``url``; waits for one that is away for as long as it takes."""
+    """Renews leases in the database at ``url``, on a connection that ``configure`` has made ready; waits for a database
+    that is away for as long as it takes."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, configure: Callable[[psycopg.AsyncConnection[Any]], Awaitable[None]]) -> None:
         self._url = url
+        self._configure = configure
         self._opened: tuple[AsyncConnectionPool[Connection], Runner] | None = None
 
     async def renew(self, worker: str, held: Sequence[str], lease_s: float) -> Renewed:
@@ -67,6 +70,7 @@ class Keeper:
                 min_size=1,
                 max_size=1,
                 reconnect_timeout=1.0,
+                configure=self._configure,
                 open=False,
             )
             self._opened = pool, Runner(pool, math.inf, _nothing)

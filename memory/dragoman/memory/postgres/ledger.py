@@ -18,8 +18,8 @@ from psycopg_pool import AsyncConnectionPool
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.dialect import Statement
-from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.keeper import Keeper
+from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.migrations import migrate
 from dragoman.memory.postgres.remembered import Remembered
 from dragoman.memory.postgres.run_verbs import RunVerbs
@@ -79,7 +79,7 @@ class PostgresLedger(
         self._keyless = keyless
         self._connections = connections
         self._patience = patience
-        self._keeper = Keeper(url)
+        self._keeper = Keeper(url, _configure)
         self._polls = polls
         self._opened: tuple[AsyncConnectionPool[Connection], Runner, Lanes] | None = None
         self._remembered = Remembered()

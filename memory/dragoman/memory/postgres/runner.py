@@ -36,8 +36,8 @@ Expect = Callable[[PostgresTx], None]
 _RACES: Final = frozenset({"40001", "40P01"})
 _UNIQUE: Final = "23505"
 _REFUSED: Final = frozenset({"DR001", "21000"})
-# The server is going or coming, or a standby since a moment; of the classes, it cannot be reached (08), lacks disk, memory
-# or connections (53), or cannot read and write (58).
+# The server is going or coming, or a standby since a moment; of the classes, it cannot be reached (08), lacks disk,
+# memory or connections (53), or cannot read and write (58).
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006"})
 _AWAY_CLASSES: Final = ("08", "53", "58")
 _NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
@@ -55,7 +55,8 @@ class _Again(Exception):
 
 
 class Runner:
-    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed. With ``keys`` values are sealed."""
+    """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed. With ``keys``
+    values are sealed."""
 
     def __init__(
         self,
