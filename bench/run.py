@@ -22,6 +22,7 @@ import mcp_list
 import mcp_peers
 import parked
 import recovery
+import sealing
 import start
 import streaming
 from rich.console import Console
@@ -88,6 +89,7 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("step commit at c=1", "ledger.c1_ratio", "", "×"),
     ("step commit at c=16, runs of 20 steps", "ledger.c16_ratio", "ledger.limit_c16_ratio", "×"),
     ("step commit at c=16, runs of hundreds", "ledger.long_c16_ratio", "", "×"),
+    *[(f"{work}, sealed against not", f"sealing.{work}.ratio", f"sealing.{work}.limit", "×") for work in sealing.WORK],
     ("first event", "streaming.first_event_ms_p50", "", "ms"),
     ("events", "streaming.events_per_second", "", "/s"),
     ("event, CPU", "streaming.cpu_us_per_event", "", "µs"),
@@ -142,6 +144,7 @@ def main() -> None:
             "langgraph_dev",
             "mcp_list",
             "ledger",
+            "sealing",
             "streaming",
             "start",
             "parked",
@@ -161,6 +164,7 @@ def main() -> None:
         ),
         "langgraph_dev": lambda: langgraph_dev.measure(2.0 if quick else 10.0),
         "mcp_list": lambda: mcp_list.measure(5 if quick else 25),
+        "sealing": lambda: sealing.measure(2.0 if quick else 5.0, 1 if quick else 5),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
         "recovery": lambda: recovery.measure(50),

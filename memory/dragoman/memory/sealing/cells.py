@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidTag
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.sealing.data_keys import Ask, DataKey, Keyring
 from dragoman.memory.sealing.errors import Unreadable
-from dragoman.memory.sealing.places import Column, Place
+from dragoman.memory.sealing.places import Place
 from dragoman.memory.sealing.words import Words
 
 __all__ = ["SEALED", "Cells", "is_sealed"]
@@ -27,8 +27,12 @@ SEALED: Final = 1
 _MARK: Final = "\x01"
 _HEAD: Final = 5
 _NONCE: Final = 12
-# They tell nothing, and most of what is kept of them is these.
+# They tell nothing, and much of what is kept is these.
+_SHORT: Final = 15
+_SEPARATOR: Final = "\x1f"
+_THREE: Final = 3
 _NOTHING: Final = frozenset((None, b"null", b"{}", b"[]", b"", ""))
+_ATTEMPT: Final = b'{"attempt":'
 
 
 def is_sealed(value: Any) -> bool:
@@ -36,14 +40,37 @@ def is_sealed(value: Any) -> bool:
     return value.startswith(_MARK) if type(value) is str else type(value) is bytes and value[:1] == b"\x01"
 
 
+def _tells_nothing(value: Any) -> bool:
+    """Of a short value: whether it is empty, or the number of an attempt."""
+    return value in _NOTHING or (type(value) is bytes and value.startswith(_ATTEMPT) and value[11:-1].isdigit())
+
+
 def _number(value: Any, text: bool) -> int:
     head = a2b_base64(value[1:9]) if text else value[1:_HEAD]
     return int.from_bytes(head[:4], "big")
 
 
-def _sealed_to(prefix: str, key: Iterable[Any]) -> bytes:
-    """Table, column and what names the row; the lengths keep one from running into the next."""
-    return (prefix + "".join([f"{len(part)}:{part}" for part in map(str, key)])).encode()
+def _named(values: Sequence[Any], start: int, key: Sequence[int]) -> str:
+    """What names a row: the values at these places. Where one holds the separator, lengths keep one from running into
+    the next."""
+    if len(key) == _THREE:
+        first, second, third = key
+        named = f"{values[start + first]}\x1f{values[start + second]}\x1f{values[start + third]}"
+        if named.count(_SEPARATOR) == _THREE - 1:
+            return named
+    return _joined([values[start + part] for part in key])
+
+
+def _joined(names: Sequence[Any]) -> str:
+    parts = [str(name) for name in names]
+    named = _SEPARATOR.join(parts)
+    if named.count(_SEPARATOR) == len(parts) - 1:
+        return named
+    return _SEPARATOR + "".join([f"{len(part)}:{part}" for part in parts])
+
+
+def _sealed_to(prefix: str, names: Sequence[Any]) -> bytes:
+    return (prefix + _joined(names)).encode()
 
 
 class Cells:
@@ -59,28 +86,44 @@ class Cells:
         self._keys.forget()
 
     # -- statements ---------------------------------------------------------------------------------------------------
-    def sealed(self, place: Place, parameters: Sequence[Any]) -> tuple[Any, ...]:
+    def sealed(self, place: Place, parameters: Sequence[Any]) -> list[Any]:
         """The parameters of a statement with what is to be sealed sealed; those of several rows follow each other."""
         values = list(parameters)
+        nonces = os.urandom(_NONCE * (len(values) // place.width) * len(place.writes))
+        drawn = 0
+        data: DataKey | None = None
+        tenant = None
         for start in range(0, len(values), place.width):
-            for column in place.writes:
-                at = start + column.at
-                if values[at] not in _NOTHING:
-                    key = [parameters[start + part] for part in column.key]
-                    values[at] = self.seal(values[at], column.prefix, key, column.text)
-        return tuple(values)
+            named = ""
+            for at, prefix, text, key in place.writes:
+                value = values[start + at]
+                if value is None or (len(value) < _SHORT and _tells_nothing(value)):
+                    continue
+                if not named:  # all columns of a statement are of one row
+                    named = _named(values, start, key)
+                    if data is None or tenant != values[start + key[0]]:
+                        tenant = values[start + key[0]]
+                        data = self._sealing(tenant)
+                assert data is not None
+                nonce = nonces[drawn : drawn + _NONCE]
+                drawn += _NONCE
+                plain: bytes = value.encode() if text else value
+                whole = data.head + nonce + data.encrypt(nonce, plain, (prefix + named).encode())
+                values[start + at] = _MARK + b2a_base64(whole[1:], newline=False).decode() if text else whole
+        return values
 
     def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
         """A row with what is sealed opened. Raises ``Unreadable``, with the rest of the row."""
         values = list(row)
         broken: Unreadable | None = None
-        for column in place.reads:
-            value = row[column.at]
-            if value and (value[0] == _MARK if column.text else value[0] == SEALED):
+        for at, prefix, text, key in place.reads:
+            value = row[at]
+            if value and (value[0] == _MARK if text else value[0] == SEALED):
+                names = [row[~part] if part < 0 else parameters[part] for part in key]
                 try:
-                    values[column.at] = self.open(value, column.prefix, _key_of(column, parameters, row), column.text)
+                    values[at] = self.open(value, prefix, names, text)
                 except Unreadable as error:
-                    values[column.at], broken = None, error
+                    values[at], broken = None, error
         if broken is not None:
             broken.row = tuple(values)
             raise broken
@@ -89,10 +132,8 @@ class Cells:
     # -- values -------------------------------------------------------------------------------------------------------
     def seal(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
         """A value sealed to its column and row; ``key`` names the row and begins with the tenant."""
-        data = self._sealing(key[0])
-        nonce = os.urandom(_NONCE)
-        plain = value.encode() if text else value
-        whole = data.head + nonce + data.cipher.encrypt(nonce, plain, _sealed_to(prefix, key))
+        data, nonce = self._sealing(key[0]), os.urandom(_NONCE)
+        whole = data.head + nonce + data.encrypt(nonce, value.encode() if text else value, _sealed_to(prefix, key))
         return _MARK + b2a_base64(whole[1:], newline=False).decode() if text else whole
 
     def open(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
@@ -112,7 +153,7 @@ class Cells:
 
     def turned(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str | None:
         """A value that is there already under the newest data key; None where it is, or needs none."""
-        if value in _NOTHING:
+        if value is None or (len(value) < _SHORT and _tells_nothing(value)):
             return None
         if is_sealed(value):
             if _number(value, text) == self._sealing(key[0]).number:
@@ -132,7 +173,3 @@ class Cells:
     def _first(self, tenant: str) -> DataKey | None:
         """The tenant's first key; None while it has none."""
         return None if self._keys.newest(tenant, self._ask) is None else self._keys.key(tenant, 1, self._ask)
-
-
-def _key_of(column: Column, parameters: Sequence[Any], row: Sequence[Any]) -> list[Any]:
-    return [row[~part] if part < 0 else parameters[part] for part in column.key]

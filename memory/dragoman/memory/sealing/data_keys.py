@@ -38,11 +38,12 @@ _MOST: Final = 4096
 class DataKey:
     """A tenant's data key; ``cipher`` seals values and ``named`` makes names that tell nothing."""
 
-    __slots__ = ("_naming", "cipher", "head", "number")
+    __slots__ = ("_naming", "cipher", "encrypt", "head", "number")
 
     def __init__(self, number: int, key: bytes) -> None:
         self.number = number
         self.cipher = AESGCM(key)
+        self.encrypt = self.cipher.encrypt
         self.head = b"\x01" + number.to_bytes(4, "big")
         self._naming = hmac.digest(key, b"dragoman names", sha256)
 

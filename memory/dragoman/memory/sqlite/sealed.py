@@ -25,15 +25,16 @@ _USED = SQL["master_keys_used"]
 class SealedTx(SqliteTx):
     """What is written is sealed first, and what is read is opened."""
 
-    __slots__ = ("_sealing",)
+    __slots__ = ("_plain", "_sealing")
 
     def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
         super().__init__(db)
         self._sealing = Statements(Keyring(masters), db.execute)
+        self._plain = super().execute
 
-    def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
+    def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run a statement, after the rows that wait."""
-        return cast("sqlite3.Cursor", self._sealing.run(super().execute, sql, parameters))
+        return self._sealing.run(self._plain, sql, parameters)
 
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
         """Insert a row, or several, by the end of the batch."""
