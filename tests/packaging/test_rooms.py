@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 PACKAGES = [
-    *(f"server/dragoman/{room}" for room in ("cli", "demo", "settings", "engine", "agents", "auth", "telemetry")),
+    *(
+        f"server/dragoman/{room}"
+        for room in ("cli", "demo", "settings", "engine", "agents", "auth", "asgi", "telemetry")
+    ),
     *("protocols/dragoman/mcp", "protocols/dragoman/a2a", "protocols/dragoman/agent_protocol"),
     *("sandbox/dragoman/sandbox", "memory/dragoman/memory"),
 ]

@@ -18,6 +18,7 @@ from dragoman.a2a.errors import METHOD_NOT_ALLOWED, Fault
 from dragoman.a2a.http import JSON, PRINCIPAL, asked_at, no_agent, read_body, retry_header, send_whole
 from dragoman.a2a.service import TaskService, Updates, check_tenant
 from dragoman.a2a.settings import A2aSettings
+from dragoman.asgi import EventStream
 from dragoman.memory.codec import dumps
 from dragoman.memory.model import Json, Principal
 
@@ -101,7 +102,7 @@ class _RestEndpoint:
         """Answer with a stream. What is wrong before its first update is a plain error response."""
         async with aclosing(updates):
             frames = _frames(await anext(updates), updates)
-            await sse.serve(receive, send, frames, self._settings.keepalive, self._settings.send_timeout)
+            await EventStream(frames, self._settings.keepalive, self._settings.send_timeout).serve(receive, send)
 
 
 class _At:

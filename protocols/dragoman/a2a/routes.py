@@ -26,6 +26,7 @@ from dragoman.a2a.push_kind import PushKind
 from dragoman.a2a.rest_routes import rest_routes
 from dragoman.a2a.service import TaskService, Updates, check_tenant
 from dragoman.a2a.settings import A2aSettings
+from dragoman.asgi import EventStream
 from dragoman.engine import Engine
 from dragoman.memory.model import Json, Principal
 
@@ -113,7 +114,7 @@ class _CallEndpoint:
         async with aclosing(updates):
             first = await anext(updates)
             frames = _frames(call, first, updates)
-            await sse.serve(receive, send, frames, self._settings.keepalive, self._settings.send_timeout)
+            await EventStream(frames, self._settings.keepalive, self._settings.send_timeout).serve(receive, send)
 
     async def _legacy_call(
         self, agent: str, service: TaskService, call: Call, scope: Scope, receive: Receive, send: Send

@@ -1,7 +1,7 @@
 """A run's stream as server-sent events: framing, ids, replay, heartbeats, and what becomes of a run whose client
 leaves.
 
-Frames come from ``stream.py``; the connection is sse-starlette's. A frame's id is its event's ``seq``, and ``seq-n``
+Frames come from ``stream.py``, the connection is ``dragoman.asgi``'s. A frame's id is its event's ``seq``, ``seq-n``
 for the second and later frames of one event: unique and ordered, so that ``Last-Event-ID`` says exactly what a client
 has seen. The stream closes with ``end`` when the run has ended or waits, or with ``error`` when it failed; a stream
 that closes without either was cut, and the client comes back to ``Location``.
@@ -11,13 +11,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from dragoman.agent_protocol.reading import RunReader
@@ -25,13 +23,14 @@ from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.speech import Frame
 from dragoman.agent_protocol.stream import FOLDED, STATEFUL, RunFold, error_data
 from dragoman.agent_protocol.surface import Surface
+from dragoman.asgi import EventStream, Outcome
 from dragoman.engine import Engine
 from dragoman.engine.context import opening_message
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError, InputInvalid, RunNotFound
 from dragoman.memory.model import Principal, Run
 
-__all__ = ["START", "Position", "RunStream", "framed", "position", "run_reader"]
+__all__ = ["START", "Position", "RunStream", "framed", "position", "run_reader", "streamed"]
 
 _log = logging.getLogger("dragoman.agent_protocol")
 _ID: Final = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,9}))?")
@@ -66,6 +65,19 @@ def framed(frame: Frame, identity: str = "") -> bytes:
     """A frame on the wire, its lines ended by CRLF."""
     data = b"event: %b\r\ndata: %b\r\n" % (frame.event.encode(), dumps(frame.data))
     return data + (b"id: %b\r\n\r\n" % identity.encode() if identity else b"\r\n")
+
+
+async def streamed(
+    frames: AsyncGenerator[bytes],
+    settings: AgentProtocolSettings,
+    receive: Receive,
+    send: Send,
+    headers: Mapping[str, str] = {},
+) -> Outcome:
+    """Send an event stream as the settings have it, with these headers; how it ended."""
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    stream = EventStream(frames, settings.heartbeat, settings.send_timeout, headers=raw, silence=b": ping\r\n\r\n")
+    return await stream.serve(receive, send)
 
 
 def run_reader(
@@ -118,16 +130,10 @@ class RunStream:
         self._reader = run_reader(engine, principal, run, surface, modes, subgraphs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = EventSourceResponse(
-            self.frames(),
-            headers=self._headers,
-            ping=self._settings.heartbeat,
-            send_timeout=self._settings.send_timeout,
-            client_close_handler_callable=self._left,
-        )
-        try:
-            await response(scope, receive, send)
-        except SendTimeoutError:
+        outcome = await streamed(self.frames(), self._settings, receive, send, self._headers)
+        if outcome is Outcome.LEFT:
+            self._left()
+        if outcome is Outcome.STUCK:
             _log.info("run %s: a client did not read its stream and was cut off", self._run.id)
 
     async def frames(self) -> AsyncGenerator[bytes]:
@@ -173,7 +179,7 @@ class RunStream:
         told = {"type": failure.type, "kind": failure.kind.value, "message": failure.message}
         return framed(Frame("error", error_data(told)))
 
-    async def _left(self, _: Any) -> None:
+    def _left(self) -> None:
         # A server that stops loses its clients too; its runs are handed to the next one.
         if self._cancel_on_leave and self._engine.accepting:
             self._engine.cancel_later(self._principal, self._run.id, "its client left")

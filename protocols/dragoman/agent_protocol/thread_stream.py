@@ -14,8 +14,6 @@ import logging
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from dragoman.agent_protocol import project_sdk
@@ -23,8 +21,9 @@ from dragoman.agent_protocol.options import RunOptions
 from dragoman.agent_protocol.reading import RunReader, bootstrapped
 from dragoman.agent_protocol.settings import AgentProtocolSettings
 from dragoman.agent_protocol.speech import Frame
-from dragoman.agent_protocol.sse import Position, framed, run_reader
+from dragoman.agent_protocol.sse import Position, framed, run_reader, streamed
 from dragoman.agent_protocol.surface import Surface
+from dragoman.asgi import Outcome
 from dragoman.engine import Engine
 from dragoman.engine.subscribe import ENDINGS
 from dragoman.memory.errors import DragomanError, RunNotFound
@@ -108,15 +107,8 @@ class ThreadStream:
         self._frames = ThreadFrames(engine, principal, thread_id, modes)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = EventSourceResponse(
-            self.frames(),
-            headers={"Location": self._location},
-            ping=self._settings.heartbeat,
-            send_timeout=self._settings.send_timeout,
-        )
-        try:
-            await response(scope, receive, send)
-        except SendTimeoutError:
+        headers = {"Location": self._location}
+        if await streamed(self.frames(), self._settings, receive, send, headers) is Outcome.STUCK:
             _log.info("thread %s: a client did not read its stream and was cut off", self._thread_id)
 
     async def frames(self) -> AsyncGenerator[bytes]:

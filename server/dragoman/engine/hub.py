@@ -47,7 +47,7 @@ class Subscription:
     __slots__ = ("_limit", "_nudged", "_queue", "_waiter", "overflowed")
 
     def __init__(self, limit: int) -> None:
-        self._queue: deque[Event] = deque()
+        self._queue: deque[Event] | None = None  # made for the first event: an empty one is 600 bytes
         self._limit = limit
         self._waiter: asyncio.Future[None] | None = None
         self._nudged = False
@@ -57,9 +57,12 @@ class Subscription:
         """Hand over events; past the limit the queue is emptied and the subscriber is marked."""
         if self.overflowed:
             return
-        self._queue.extend(events)
-        if len(self._queue) > self._limit:
-            self._queue.clear()
+        queue = self._queue
+        if queue is None:
+            queue = self._queue = deque()
+        queue.extend(events)
+        if len(queue) > self._limit:
+            queue.clear()
             self.overflowed = True
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -72,7 +75,7 @@ class Subscription:
 
     async def get(self, last_seq: int) -> Event | None:
         """The next event, or None when the log must be read again. Raises ``SlowSubscriber`` after an overflow."""
-        while not self._queue:
+        while not (queue := self._queue):
             if self._nudged:
                 self._nudged = False
                 return None
@@ -87,7 +90,7 @@ class Subscription:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._queue.popleft()
+        return queue.popleft()
 
 
 class EventHub:

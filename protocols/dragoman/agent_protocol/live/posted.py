@@ -6,8 +6,6 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from sse_starlette import EventSourceResponse
-from sse_starlette.sse import SendTimeoutError
 from starlette.types import Receive, Scope, Send
 
 from dragoman.agent_protocol.endpoint import Answer, Call, json_reply
@@ -18,6 +16,8 @@ from dragoman.agent_protocol.live.commands import Commands
 from dragoman.agent_protocol.live.errors import error_response, refused
 from dragoman.agent_protocol.live.filters import Filter, filter_of, position_of, snake
 from dragoman.agent_protocol.live.source import Source, settles, wire
+from dragoman.agent_protocol.sse import streamed
+from dragoman.asgi import Outcome
 from dragoman.memory.errors import DragomanError, InputInvalid
 
 __all__ = ["command", "stream"]
@@ -69,11 +69,7 @@ class EventStream:
         self._since = since
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        settings = self._face.settings
-        response = EventSourceResponse(self.frames(), ping=settings.heartbeat, send_timeout=settings.send_timeout)
-        try:
-            await response(scope, receive, send)
-        except SendTimeoutError:
+        if await streamed(self.frames(), self._face.settings, receive, send) is Outcome.STUCK:
             _log.info("thread %s: a client did not read its events and was cut off", self._thread_id)
 
     async def frames(self) -> AsyncGenerator[bytes]:

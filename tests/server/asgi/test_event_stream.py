@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from dragoman.a2a import sse
+from dragoman.asgi import EventStream, Outcome
 
 pytestmark = pytest.mark.anyio
 
@@ -52,19 +52,14 @@ class Frames:
             self.closed = True
 
 
-async def serve(client: Client, frames: Frames, keepalive: float = 15, patience: float = 15) -> None:
+async def serve(client: Client, frames: Frames, keepalive: float = 15, patience: float = 15) -> Outcome:
     async with asyncio.timeout(5):
-        await sse.serve(client.receive, client.send, frames.all(), keepalive, patience)
-
-
-@pytest.mark.parametrize(("data", "id", "text"), [(b"{}", "", b"data: {}\n\n"), (b"{}", "7", b"id: 7\ndata: {}\n\n")])
-def test_a_frame_is_one_event(data: bytes, id: str, text: bytes) -> None:
-    assert sse.frame(data, id) == text
+        return await EventStream(frames.all(), keepalive, patience).serve(client.receive, client.send)
 
 
 async def test_a_stream_ends_with_its_frames() -> None:
     client, frames = Client(), Frames(b"one", b"two")
-    await serve(client, frames)
+    assert await serve(client, frames) is Outcome.ENDED
     assert client.got == [b"one", b"two", b""]
     assert frames.closed
 
@@ -74,14 +69,25 @@ async def test_a_stream_ends_when_the_client_leaves() -> None:
     serving = asyncio.ensure_future(serve(client, frames))
     await client.changed.wait()
     client.gone.set()
-    await serving
+    assert await serving is Outcome.LEFT
     assert client.got == [b"one"]
     assert frames.closed
 
 
+async def test_a_silence_is_broken_by_a_comment() -> None:
+    client, frames = Client(), Frames(then_wait=True)
+    serving = asyncio.ensure_future(serve(client, frames, keepalive=0.01))
+    while len(client.got) < 3:
+        client.changed.clear()
+        await client.changed.wait()
+    client.gone.set()
+    assert await serving is Outcome.LEFT
+    assert set(client.got) == {b": keep-alive\n\n"}
+
+
 async def test_a_client_that_does_not_read_is_given_up() -> None:
     client, frames = Client(reads=1), Frames(b"one", b"two", b"three")
-    await serve(client, frames, keepalive=0.01, patience=0.03)
+    assert await serve(client, frames, keepalive=0.01, patience=0.03) is Outcome.STUCK
     assert client.got == [b"one"]
     assert frames.closed
 
@@ -103,4 +109,49 @@ async def test_a_connection_that_breaks_is_a_client_that_has_left() -> None:
         async def send(self, message: Any) -> None:
             raise OSError("connection reset")
 
-    await serve(Broken(), frames)
+    assert await serve(Broken(), frames) is Outcome.LEFT
+
+
+async def test_what_the_frames_raise_ends_the_stream_and_is_raised() -> None:
+    async def failing() -> AsyncGenerator[bytes, None]:
+        yield b"one"
+        raise ValueError("no more")
+
+    client = Client()
+    with pytest.raises(ValueError, match="no more"):
+        await EventStream(failing(), 15, 15).serve(client.receive, client.send)
+    assert client.got == [b"one"]
+
+
+async def test_a_request_that_outlives_its_stream_is_not_cancelled_by_the_client_that_left() -> None:
+    client, frames = Client(), Frames(b"one", then_wait=True)
+
+    async def request() -> int:
+        client.gone.set()
+        assert await serve(client, frames) is Outcome.LEFT
+        task = asyncio.current_task()
+        assert task is not None
+        await asyncio.sleep(0)
+        return task.cancelling()
+
+    assert await asyncio.ensure_future(request()) == 0
+
+
+async def test_a_stream_has_its_own_headers_beside_those_of_event_streams() -> None:
+    begun: list[Any] = []
+
+    class Noting(Client):
+        async def send(self, message: Any) -> None:
+            if message["type"] == "http.response.start":
+                begun.append(message)
+            await super().send(message)
+
+    client = Noting()
+    stream = EventStream(Frames().all(), 15, 15, headers=[(b"location", b"/here")])
+    assert await stream.serve(client.receive, client.send) is Outcome.ENDED
+    assert dict(begun[0]["headers"]) == {
+        b"content-type": b"text/event-stream; charset=utf-8",
+        b"cache-control": b"no-store",
+        b"x-accel-buffering": b"no",
+        b"location": b"/here",
+    }
