@@ -49,7 +49,7 @@ def _stoppable(seen: Seen) -> Any:
         seen.begun.set()
         seen.times += 1
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             seen.cancelled.set()
         return "at last"

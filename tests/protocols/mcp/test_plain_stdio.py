@@ -38,7 +38,7 @@ async def desk_wait(folder: str) -> str:
     '''Work until it is stopped.'''
     (Path(folder) / "begun").touch()
     try:
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
     finally:
         (Path(folder) / "stopped").touch()
     return "at last"

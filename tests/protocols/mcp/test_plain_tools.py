@@ -127,7 +127,7 @@ async def gentle(ctx: CallContext) -> str:
 @tool(expose=True, timeout=0.05)
 async def dawdle() -> str:
     """Take too long."""
-    await asyncio.sleep(60)
+    await asyncio.Event().wait()
     return "at last"
 
 
