@@ -19,7 +19,7 @@ Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the UR
 
 def add_keeping(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (backup, restore, move, export):
+    for command in (backup, restore, move, export, erase):
         app.command()(command)
     app.command("import")(import_)
 
@@ -88,3 +88,18 @@ def import_(
     from dragoman.cli.portable import import_tenant
 
     import_tenant(file, tenant, keys=not without_keys, config=config, storage=storage)
+
+
+def erase(
+    person: Annotated[str, typer.Option(help="Their id: the subject of their keys and runs.")],
+    tenant: Annotated[str, typer.Option(help="The tenant whose person it is.")] = "default",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what there is, and delete nothing.")] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Cancel their active runs first.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+    storage: Storage = None,
+) -> int:
+    """Delete all that a ledger has of one person, and look for it again. A file must not be open in a server."""
+    from dragoman.cli.erase import erase
+
+    return erase(person, tenant, dry_run=dry_run, cancel=cancel, as_json=as_json, config=config, storage=storage)

@@ -126,6 +126,15 @@ class PostgresBulk:
         """See ``Bulk.ask``."""
         return self._db.execute(sql.replace("?", "%s").encode(), values)
 
+    def vacuum(self) -> None:
+        """Rewrite the tables, so that nothing is left in them of what was deleted or changed. Servers wait."""
+        with self._connected() as db:
+            names = (*self.tables(), "store_words")
+            db.rollback()
+            db.autocommit = True
+            for name in names:
+                db.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(name)))
+
     def numbers(self, table: Numbered, count: int) -> Sequence[int]:
         """See ``Bulk.numbers``."""
         found = self._db.execute(f"SELECT nextval({_NUMBERS[table]}) FROM generate_series(1, %s)".encode(), (count,))

@@ -103,6 +103,21 @@ class SqliteBulk:
             count += len(piece)
         return count
 
+    def vacuum(self) -> None:
+        """Rewrite the file, so that nothing is left of what was deleted or changed in it. Raises ``LedgerLocked``."""
+        lock = LockFile(self._path)
+        lock.acquire()
+        try:
+            with closing(connect_writer(self._path)) as db:
+                # The index keeps the words of what was taken out of it until it is put together anew.
+                db.execute("INSERT INTO store_words (store_words) VALUES ('optimize')")
+                db.execute("VACUUM")
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
+            raise translated(error) from error
+        finally:
+            lock.release()
+
     def numbers(self, table: Numbered, count: int) -> Sequence[int]:
         """See ``Bulk.numbers``. What they are for is inserted before others are asked for."""
         (last,) = self._db.execute(f"SELECT coalesce(max({_NUMBER[table]}), 0) FROM {table}").fetchone()

@@ -1,18 +1,19 @@
-"""The verbs of retention, as a part of a ledger. What they do is in ``retention``."""
+"""The verbs by which what is kept is forgotten, by age or by person, as a part of a ledger. What they do is in
+``retention`` and ``keys``."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
 from dragoman.memory.retention import Cutoffs, Place, Purged, Walk
-from dragoman.memory.verbs import retention
+from dragoman.memory.verbs import keys, retention
 from dragoman.memory.verbs.through import Through
 
 __all__ = ["KeepingVerbs"]
 
 
 class KeepingVerbs(ABC):
-    """See ``RetentionLedger``."""
+    """See ``RetentionLedger`` and ``ErasureLedger``."""
 
     @property
     @abstractmethod
@@ -27,3 +28,7 @@ class KeepingVerbs(ABC):
     async def tenant_after(self, tenant: str) -> str | None:
         """See ``RetentionLedger.tenant_after``."""
         return await self._runner.read(retention.read_tenant_after, tenant)
+
+    async def delete_key(self, tenant: str, key_id: str) -> bool:
+        """See ``ErasureLedger.delete_key``."""
+        return await self._runner.write(keys.delete_key, tenant, key_id)

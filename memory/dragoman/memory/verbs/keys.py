@@ -12,13 +12,14 @@ from dragoman.memory.model import ApiKey
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.rows import key_of
 
-__all__ = ["Executes", "add_key", "read_key", "read_keys", "revoke_key"]
+__all__ = ["Executes", "add_key", "delete_key", "read_key", "read_keys", "revoke_key"]
 
 _INSERT = SQL["insert_key"]
 _BY_HASH = SQL["key_by_hash"]
 _ALL = SQL["all_keys"]
 _OF_TENANT = SQL["keys_of_tenant"]
 _REVOKE = SQL["revoke_key"]
+_DELETE = SQL["delete_key"]
 
 
 class Executes(Protocol):
@@ -39,6 +40,11 @@ def add_key(db: Executes, key: ApiKey, secret_hash: bytes) -> None:
 def revoke_key(db: Executes, key_id: str) -> bool:
     """See ``Ledger.revoke_key``."""
     return db.execute(_REVOKE, (now_micros(), key_id)).rowcount == 1
+
+
+def delete_key(db: Executes, tenant: str, key_id: str) -> bool:
+    """See ``ErasureLedger.delete_key``."""
+    return db.execute(_DELETE, (tenant, key_id)).rowcount == 1
 
 
 def read_key(db: Executes, secret_hash: bytes) -> ApiKey | None:

@@ -24,6 +24,7 @@ from dragoman.memory.verbs.tx import Tx
 from dragoman.memory.words import scores, text_of, words_of
 
 __all__ = [
+    "decoded",
     "delete_item",
     "put_item",
     "read_item",
@@ -68,7 +69,8 @@ def _encode(namespace: Sequence[str]) -> str:
     return text
 
 
-def _decode(text: str) -> tuple[str, ...]:
+def decoded(text: str) -> tuple[str, ...]:
+    """A namespace from the text that it is kept as."""
     elements: list[str] = []
     for element in text.split(_END)[:-1]:
         for character, escaped in reversed(_ESCAPES):
@@ -85,7 +87,7 @@ def _range(prefix: Sequence[str]) -> tuple[str, str | bytes]:
 
 def _item_of(row: Row, score: float | None = None) -> StoreItem:
     namespace, key, value, created_at, updated_at = row[:5]
-    return StoreItem(_decode(namespace), key, orjson.loads(value), created_at, updated_at, score)
+    return StoreItem(decoded(namespace), key, orjson.loads(value), created_at, updated_at, score)
 
 
 # -- changing ---------------------------------------------------------------------------------------------------------
@@ -197,7 +199,7 @@ def read_namespaces(
     wanted = tuple(suffix)
     found: dict[tuple[str, ...], None] = {}
     for (text,) in db.execute(_NAMESPACES, (tenant, *_range(prefix), now_micros())):
-        namespace = _decode(text)
+        namespace = decoded(text)
         if not wanted or namespace[-len(wanted) :] == wanted:
             found[namespace[:max_depth]] = None
     return list(islice(found, offset, offset + limit))

@@ -1,0 +1,67 @@
+"""A person by their id, as a word in texts and JSON: ``ada`` is in "ask ada, please" and not in "adapter". Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import orjson
+
+from dragoman.memory.codec import dumps
+from dragoman.memory.errors import InputInvalid
+from dragoman.memory.model import Json
+
+__all__ = ["ERASED", "Person"]
+
+ERASED: Final = "[erased]"
+
+
+class Person:
+    """Whose data is looked for. Raises ``InputInvalid`` for an empty id."""
+
+    def __init__(self, id: str) -> None:
+        if not id.strip():
+            raise InputInvalid("The id of a person is a text that is not empty.")
+        self.id = id
+        self._word = re.compile(rf"(?<!\w){re.escape(id)}(?!\w)")
+        # As a text has it, and as JSON has it.
+        self._written = {id.encode(), dumps(id)[1:-1]}
+
+    def named_in(self, value: Any) -> bool:
+        """Whether a column's value names them."""
+        if isinstance(value, str):
+            return self._word.search(value) is not None
+        if not isinstance(value, bytes) or not any(written in value for written in self._written):
+            return False
+        text = value.decode(errors="replace")
+        return self._word.search(text) is not None or self._word.search(_unescaped(text)) is not None
+
+    def owns(self, metadata: bytes) -> bool:
+        """Whether metadata says that something is theirs: one of its values is their id."""
+        return self.named_in(metadata) and self.id in _values(metadata)
+
+    def erased(self, value: str) -> str:
+        """A text without the name."""
+        return self._word.sub(ERASED, value)
+
+    def erased_json(self, value: Json) -> Json:
+        """A JSON value without the name, in keys too."""
+        if isinstance(value, str):
+            return self.erased(value)
+        if isinstance(value, list):
+            items: Iterable[Json] = value
+            return [self.erased_json(item) for item in items]
+        if isinstance(value, dict):
+            pairs: Mapping[str, Json] = value
+            return {self.erased(key): self.erased_json(item) for key, item in pairs.items()}
+        return value
+
+
+def _unescaped(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\\\", "\\")
+
+
+def _values(metadata: bytes) -> list[Json]:
+    found: dict[str, Json] = orjson.loads(metadata)
+    return list(found.values())

@@ -1,0 +1,111 @@
+"""Others' rows that name a person, without the name: in their values, which nothing goes by, and never in their ids.
+
+Rows of threads with an active run stay as they are: a run that finds its journal changed does not go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+
+from dragoman.memory.bulk import Bulk
+from dragoman.memory.codec import dumps
+from dragoman.memory.erasure.finding import KEYS, Mention
+from dragoman.memory.erasure.person import Person
+from dragoman.memory.plain import Plain
+from dragoman.memory.portable.kinds import KINDS
+from dragoman.memory.sealing import MasterKeys
+
+__all__ = ["redact"]
+
+Named = dict[str, Any]
+
+_TEXTS: Final[Mapping[str, frozenset[str]]] = {
+    "runs": frozenset({"cancel_reason"}),
+    "interrupts": frozenset({"message", "answered_by"}),
+    "artifacts": frozenset({"name"}),
+    "deliveries": frozenset({"error"}),
+    "dead_letters": frozenset({"error"}),
+    "assistants": frozenset({"name", "folded"}),
+    "assistant_versions": frozenset({"name", "description"}),
+    "store_texts": frozenset({"text"}),
+    "facets": frozenset({"key", "value"}),
+}
+"""Texts that are for people, and those that are made of them."""
+
+
+def redact(
+    bulk: Bulk, tenant: str, person: Person, mentions: Sequence[Mention], masters: MasterKeys | None = None
+) -> tuple[int, list[Mention]]:
+    """Take the name out, within a writing transaction of ``bulk``; how many rows were changed, and what was left as it
+    is: rows of active runs, and names in ids, addresses and bytes that are no text."""
+    plain = Plain(bulk, masters)
+    changed, left = 0, list[Mention]()
+    for table in dict.fromkeys(mention.table for mention in mentions):
+        wanted = {mention.key: mention for mention in mentions if mention.table == table}
+        # The rows first: nothing is changed under a list that is being read.
+        rows = [row for row in _rows(bulk, table, tenant) if tuple(row[part] for part in KEYS[table]) in wanted]
+        for row in rows:
+            mention = wanted[tuple(row[part] for part in KEYS[table])]
+            new = {} if mention.held else _without(person, plain, mention, row)
+            if new:
+                key = {"tenant": tenant, **dict(zip(KEYS[table], mention.key, strict=True))}
+                changed += bulk.update(table, key, new)
+                if table == "store_items" and masters is not None:
+                    _index_anew(bulk, plain, {**row, **new})
+            if rest := tuple(column for column in mention.columns if column not in new):
+                left.append(mention._replace(columns=rest))
+    return changed, left
+
+
+def _index_anew(bulk: Bulk, plain: Plain, item: Named) -> None:
+    """Where words are hidden the index does not tell that the name is among them: those of the new value stay."""
+    place = item["namespace"], item["key"]
+    for id, *found in bulk.rows("store_texts", ("id", "namespace", "key"), item["tenant"]):
+        if tuple(found) == place and item["text"] is not None:
+            text = {"tenant": item["tenant"], "text": plain.opened("store_items", item)["text"]}
+            bulk.update(
+                "store_texts", {"tenant": item["tenant"], "id": id}, {"text": plain.sealed("store_texts", text)["text"]}
+            )
+            return
+
+
+def _rows(bulk: Bulk, table: str, tenant: str) -> Iterable[Named]:
+    names = [*bulk.tables()[table], *(("text",) if table == "store_items" else ())]
+    return (dict(zip(names, row, strict=True)) for row in bulk.rows(table, names, tenant))
+
+
+def _without(person: Person, plain: Plain, mention: Mention, kept: Named) -> Named:
+    """The columns that are to be changed, as they are to be kept."""
+    table = mention.table
+    opened = plain.opened(table, kept)
+    erased = {column: _one(person, table, column, opened[column]) for column in mention.columns}
+    new = {column: value for column, value in erased.items() if value is not None}
+    sealed = plain.sealed(table, {**opened, **new})
+    return {column: sealed[column] for column in new}
+
+
+def _one(person: Person, table: str, column: str, value: Any) -> Any:
+    """The value without the name; None where it cannot be without."""
+    about = KINDS.get(table)
+    if (about is not None and column in about.json) or (table, column) == ("delivery_secrets", "secret"):
+        if table == "checkpoints" and value[:1] == b"[":
+            return None  # a difference: it means something else when what it is applied to has changed
+        return dumps(person.erased_json(orjson.loads(value)))
+    if about is not None and column in about.binary:
+        return _bytes(person, value)
+    if column not in _TEXTS.get(table, ()):
+        return None
+    if (table, column) == ("facets", "value"):
+        return value[0] + person.erased(value[1:])
+    return person.erased(value)
+
+
+def _bytes(person: Person, value: bytes) -> bytes | None:
+    try:
+        new = person.erased(value.decode()).encode()
+    except UnicodeDecodeError:
+        return None
+    return None if person.named_in(new) else new
