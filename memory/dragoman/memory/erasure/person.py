@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
@@ -49,12 +48,10 @@ class Person:
         """A JSON value without the name, in keys too."""
         if isinstance(value, str):
             return self.erased(value)
-        if isinstance(value, list):
-            items: Iterable[Json] = value
-            return [self.erased_json(item) for item in items]
-        if isinstance(value, dict):
-            pairs: Mapping[str, Json] = value
-            return {self.erased(key): self.erased_json(item) for key, item in pairs.items()}
+        if _is_list(value):
+            return [self.erased_json(item) for item in value]
+        if _is_object(value):
+            return {self.erased(key): self.erased_json(item) for key, item in value.items()}
         return value
 
 
@@ -65,3 +62,11 @@ def _unescaped(text: str) -> str:
 def _values(metadata: bytes) -> list[Json]:
     found: dict[str, Json] = orjson.loads(metadata)
     return list(found.values())
+
+
+def _is_list(value: Json) -> TypeGuard[list[Json]]:
+    return isinstance(value, list)
+
+
+def _is_object(value: Json) -> TypeGuard[dict[str, Json]]:
+    return isinstance(value, dict)
