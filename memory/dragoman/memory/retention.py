@@ -57,10 +57,12 @@ class Cutoffs:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What one call forgot, by kind, and where to go on; None at the end of the walk."""
+    """What one call forgot, by kind, and where to go on; None at the end of the walk. ``used_s`` is how many seconds
+    it kept others from writing, not how many it waited for its turn."""
 
     counts: Mapping[str, int] = field(default_factory=Counter[str])
     after: Place | None = None
+    used_s: float = 0.0
 
 
 class RetentionLedger(Protocol):

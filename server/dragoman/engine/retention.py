@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -108,9 +107,7 @@ class RetentionSweeper:
     async def _walk(self, tenant: str, walk: Walk, cutoffs: Cutoffs, counts: Counter[str]) -> None:
         after: Place | None = ()
         while after is not None:
-            began = time.monotonic()
             done = await self._ledger.purge(tenant, walk, cutoffs, after, _ROWS, _BUDGET)
             counts.update(done.counts)
             after = done.after
-            used = time.monotonic() - began
-            await asyncio.sleep(max(_LEAST_PAUSE, used * (1 / self._settings.share - 1)))
+            await asyncio.sleep(max(_LEAST_PAUSE, done.used_s * (1 / self._settings.share - 1)))

@@ -10,6 +10,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from dragoman.memory.codec import dumps
@@ -54,12 +55,15 @@ def read_tenant_after(db: sqlite3.Connection, tenant: str) -> str | None:
 
 def purge(tx: Tx, tenant: str, walk: Walk, cutoffs: Cutoffs, after: Place, limit: int, budget_s: float) -> Purged:
     """See ``RetentionLedger.purge``."""
-    until = time.monotonic() + budget_s
+    began = time.monotonic()
+    until = began + budget_s
     if walk == "threads":
-        return _threads(tx, tenant, cutoffs.threads, after or (0, 0), limit, until)
-    if walk == "logs":
-        return _logs(tx, tenant, cutoffs, after or ("",), limit, until)
-    return _runs(tx, tenant, walk, cutoffs, after or (0,), limit)
+        done = _threads(tx, tenant, cutoffs.threads, after or (0, 0), limit, until)
+    elif walk == "logs":
+        done = _logs(tx, tenant, cutoffs, after or ("",), limit, until)
+    else:
+        done = _runs(tx, tenant, walk, cutoffs, after or (0,), limit)
+    return replace(done, used_s=time.monotonic() - began)
 
 
 # -- threads ----------------------------------------------------------------------------------------------------------
