@@ -11,22 +11,25 @@ from __future__ import annotations
 import argparse
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conformance import report
 from conformance.kept import kept
 from conformance.node import ROOT, WORK
 from conformance.results import Scenario, SuiteFailed
-from conformance.served import ServerFailed, serve
+from conformance.served import Served, ServerFailed, free_port, serve
 from conformance.tck_faults import FAULTS, Fault
 from conformance.tck_results import Case, columns, levels, merged, read_cases, read_requirements
+
+if TYPE_CHECKING:
+    from conformance.replicated import Replicated
 
 __all__ = ["KITS", "Kit", "Run", "kit_of", "main", "markdown", "stale", "told"]
 
@@ -106,16 +109,18 @@ def environment(path: Path, kit: Kit) -> Path:
     return python
 
 
-def run_kit(path: Path, kit: Kit, python: Path, results: Path) -> tuple[dict[str, tuple[Scenario, ...]], list[Fault]]:
-    """All runs of a kit, each against a server of its own, and the faults that it was said to have and has not. Raises
-    ``SuiteFailed`` when a run breaks off."""
+def run_kit(
+    path: Path, kit: Kit, python: Path, results: Path, replicas: int = 1
+) -> tuple[dict[str, tuple[Scenario, ...]], list[Fault]]:
+    """All runs of a kit, each against a server of its own or ``replicas`` that are as one, and the faults that it was
+    said to have and has not. Raises ``SuiteFailed`` when a run breaks off."""
     cases: list[tuple[Case, ...]] = []
     requirements: dict[str, tuple[str, ...]] = {}
     for run in kit.runs:
         print(f"{kit.version} {run.name} …", file=sys.stderr, flush=True)
         folder = results / run.name
         folder.mkdir(parents=True)
-        with serve(FIXTURES / run.fixture, folder, {"DRAGOMAN_A2A__GRPC_PORT": str(_free_port())}) as served:
+        with _served(FIXTURES / run.fixture, folder, replicas) as served:
             cases.append(run_tests(path, kit, run, python, folder, served.root))
             served.check()
         if (told := folder / "compatibility.json").exists():
@@ -178,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kit = kit_of(path)
         results = WORK / "results" / f"tck-{kit.version}"
         shutil.rmtree(results, ignore_errors=True)
-        table, gone = run_kit(path, kit, environment(path, kit), results)
+        table, gone = run_kit(path, kit, environment(path, kit), results, options.replicas)
     except (ServerFailed, SuiteFailed, OSError, subprocess.SubprocessError) as error:
         print(error, file=sys.stderr)
         return 2
@@ -193,15 +198,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make conformance-a2a", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("tck", type=Path, help="the folder of a TCK")
+    parser.add_argument(
+        "--replicas", type=int, default=1, metavar="N", help="servers on one Postgres, each request to the next one"
+    )
     parser.add_argument("--write", action="store_true", help=f"write the tables into {DOCUMENT.relative_to(ROOT)}")
     return parser.parse_args(arguments)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _served(target: Path, folder: Path, replicas: int) -> AbstractContextManager[Served | Replicated]:
+    if replicas == 1:
+        return serve(target, folder, {"DRAGOMAN_A2A__GRPC_PORT": str(free_port())})
+    from conformance.replicated import serve_many
+
+    return serve_many(target, folder, replicas, grpc=True)
 
 
 if __name__ == "__main__":

@@ -15,14 +15,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from conformance import report
 from conformance.node import ROOT, WORK, Node, node, npm_install
 from conformance.results import Scenario, SuiteFailed, read
 from conformance.served import Served, ServerFailed, serve
+
+if TYPE_CHECKING:
+    from conformance.replicated import Replicated
 
 __all__ = ["NOT_OBTAINED", "RUNS", "Run", "main"]
 
@@ -95,8 +99,10 @@ def run_suite(tools: Tools, run: Run, url: str, until: float) -> tuple[Scenario,
     return read(done.stdout, folder)
 
 
-def run_all(runs: Sequence[Run], served: Served, tools: Tools, until: float) -> dict[str, tuple[Scenario, ...]]:
-    """All runs, one after the other, against one server."""
+def run_all(
+    runs: Sequence[Run], served: Served | Replicated, tools: Tools, until: float
+) -> dict[str, tuple[Scenario, ...]]:
+    """All runs, one after the other, against one server, or several that are as one."""
     results: dict[str, tuple[Scenario, ...]] = {}
     for run in runs:
         print(f"{run.name} …", file=sys.stderr, flush=True)
@@ -115,7 +121,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         tools = obtain(runs, until)
-        with serve(options.fixtures, _fresh(WORK / "server")) as served:
+        with _served(options) as served:
             results = run_all(runs, served, tools, until)
     except NotObtained as error:
         print(error, file=sys.stderr)
@@ -136,8 +142,20 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--timeout", type=float, default=TIMEOUT, metavar="SECONDS", help="for all of it, installing too (%(default)g)"
     )
+    parser.add_argument(
+        "--replicas", type=int, default=1, metavar="N", help="servers on one Postgres, each request to the next one"
+    )
     parser.add_argument("--write", action="store_true", help=f"write the table into {DOCUMENT.relative_to(ROOT)}")
     return parser.parse_args(arguments)
+
+
+def _served(options: argparse.Namespace) -> AbstractContextManager[Served | Replicated]:
+    folder = _fresh(WORK / "server")
+    if options.replicas == 1:
+        return serve(options.fixtures, folder)
+    from conformance.replicated import serve_many
+
+    return serve_many(options.fixtures, folder, options.replicas)
 
 
 def _left(until: float) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["Served", "ServerFailed", "serve"]
+__all__ = ["Served", "ServerFailed", "free_port", "serve"]
 
 START_TIMEOUT: Final = 60.0
 STOP_TIMEOUT: Final = 20.0
@@ -47,15 +48,21 @@ class Served:
 
 
 @contextmanager
-def serve(target: Path, folder: Path, environment: Mapping[str, str] | None = None) -> Generator[Served]:
+def serve(
+    target: Path,
+    folder: Path,
+    environment: Mapping[str, str] | None = None,
+    storage: str | None = None,
+    port: int = 0,
+) -> Generator[Served]:
     """Serve ``target`` (a file of agents or a ``dragoman.toml``) with its ledger and its log in ``folder``, and with
-    this added to the environment.
+    this added to the environment; ``storage`` is a database that is the ledger instead, ``port`` where it listens.
 
     Raises ``ServerFailed`` with the end of its log when it does not come up.
     """
     log = folder / "server.log"
     command = [sys.executable, "-m", "dragoman.cli", "serve", str(target)]
-    command += ["--port", "0", "--storage", str(folder / "ledger.db"), "--log-level", "warning"]
+    command += ["--port", str(port), "--storage", storage or str(folder / "ledger.db"), "--log-level", "warning"]
     with log.open("wb") as out:
         added = {**os.environ, **(environment or {})}
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=added)
@@ -68,6 +75,14 @@ def serve(target: Path, folder: Path, environment: Mapping[str, str] | None = No
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody has."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _url(process: subprocess.Popen[bytes], log: Path) -> str:

@@ -5,7 +5,7 @@ Not a log and no promise: what is not heard is found by looking. A ledger of one
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +28,11 @@ class ReplicaLedger(Protocol):
     @property
     def polls(self) -> float | None:
         """After how many seconds to look for what nobody announced; None where one process alone writes."""
+        ...
+
+    def tell(self, threads: Iterable[tuple[str, str]]) -> None:
+        """Tell the other processes of these (tenant and id) as of threads that were written to. Does nothing where one
+        process alone writes."""
         ...
 
     def news(self) -> AsyncIterator[News]:

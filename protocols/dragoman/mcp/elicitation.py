@@ -9,10 +9,11 @@ call wait; a question of a plain function ends with its call. Follows 2025-06-18
 from __future__ import annotations
 
 import asyncio
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from dragoman.agents.errors import InterruptExpired
 from dragoman.engine import Engine
@@ -25,6 +26,7 @@ from dragoman.memory.model import Interrupt, Json, RunView
 __all__ = ["Desk"]
 
 _PREFIX: Final = "ask"
+_OF_A_CALL: Final = re.compile(r"call:[0-9a-f]{24}")
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class _Asked:
     call: Call
     interrupt: Interrupt
     limit: asyncio.Timeout
+    deaf: Callable[[], None]
 
 
 class Desk:
@@ -65,10 +68,17 @@ class Desk:
         id = f"call:{secrets.token_hex(12)}"
         waiting: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._requests[id] = call, waiting
+
+        def relayed(told: Any) -> None:
+            if not waiting.done() and [told["subject"], told["session"]] == _sender(call):
+                waiting.set_result(Reply(id, told["result"], told["error"]))
+
+        deaf = self._engine.relay.wait(call.principal.tenant, id, relayed)
         try:
             await call.channel.send({"jsonrpc": "2.0", "id": id, **request})
             return await waiting
         finally:
+            deaf()
             del self._requests[id]
 
     def close(self) -> None:
@@ -83,7 +93,7 @@ class Desk:
     def forget(self, call: Call) -> None:
         """The call waits no more. Replies are still taken."""
         for id in [id for id, asked in self._asked.items() if asked.call is call]:
-            del self._asked[id]
+            self._forget(id)
 
     async def reply(self, peer: Peer, reply: Reply) -> None:
         """Take the client's reply. One that answers nothing that is asked (any more) is ignored.
@@ -92,16 +102,21 @@ class Desk:
         """
         if reply.id in self._requests:
             call, waiting = self._requests[reply.id]
-            if not waiting.done() and _asks(call, peer):
+            if not waiting.done() and _sender(call) == _sender(peer):
                 waiting.set_result(reply)
+            return
+        if _OF_A_CALL.fullmatch(str(reply.id)):  # the call may wait in another replica
+            subject, session = _sender(peer)
+            sent = {"subject": subject, "session": session, "result": reply.result, "error": reply.error}
+            await self._engine.relay.leave(peer.principal.tenant, str(reply.id), sent)
             return
         asked = self._asked.get(reply.id)
         if asked is not None and asked.call.principal == peer.principal:
-            del self._asked[reply.id]
+            self._forget(reply.id)
         else:
             asked = None
         if reply.result is None:
-            self._put_off(asked)
+            await self._dismissed(peer, reply.id, asked)
             return
         run_id, interrupt_id = _names(reply.id)
         try:
@@ -114,14 +129,40 @@ class Desk:
         version = peer.session.version if peer.session is not None else peer.version
         told = await answers.give(self._engine, peer.principal, view, {interrupt.key: reply.result}, version)
         if told.dismissed:
-            self._put_off(asked)
+            await self._dismissed(peer, reply.id, asked)
         elif told.problems and asked is not None:
             await self._send(asked.call, interrupt, asked.limit, told.problems[interrupt.key])
+        elif told.problems:
+            await self._engine.relay.leave(
+                peer.principal.tenant, str(reply.id), {"problem": told.problems[interrupt.key]}
+            )
 
     async def _send(self, call: Call, interrupt: Interrupt, limit: asyncio.Timeout, problem: str) -> None:
         id = f"{_PREFIX}:{interrupt.run_id}:{interrupt.id}:{secrets.token_hex(4)}"
-        self._asked[id] = _Asked(call, interrupt, limit)
+
+        def relayed(told: Any) -> None:
+            """The reply came to another replica, which has given the answer unless there is something to do here."""
+            asked = self._forget(id)
+            if asked is not None and told["problem"]:
+                self._engine.in_background(self._send(call, interrupt, limit, told["problem"]))
+            else:
+                self._put_off(asked)
+
+        deaf = self._engine.relay.wait(call.principal.tenant, id, relayed)
+        self._asked[id] = _Asked(call, interrupt, limit, deaf)
         await call.channel.send({"jsonrpc": "2.0", "id": id, **questions.request_for(call, interrupt, problem)})
+
+    def _forget(self, id: Id) -> _Asked | None:
+        asked = self._asked.pop(id, None)
+        if asked is not None:
+            asked.deaf()
+        return asked
+
+    async def _dismissed(self, peer: Peer, id: Id, asked: _Asked | None) -> None:
+        """The person put the question off: here, or where the call waits."""
+        self._put_off(asked)
+        if asked is None and all(_names(id)):
+            await self._engine.relay.leave(peer.principal.tenant, str(id), {"problem": ""})
 
     @staticmethod
     def _put_off(asked: _Asked | None) -> None:
@@ -129,10 +170,9 @@ class Desk:
             asked.limit.reschedule(asyncio.get_running_loop().time())
 
 
-def _asks(call: Call, peer: Peer) -> bool:
-    """Whether a reply's sender is who the call's request went to."""
-    sessions = [None if session is None else session.id for session in (call.session, peer.session)]
-    return call.principal == peer.principal and sessions[0] == sessions[1]
+def _sender(who: Call | Peer) -> list[str | None]:
+    """Who a call's request goes to, or a reply comes from: the same for a reply that is the request's."""
+    return [who.principal.subject, None if who.session is None else who.session.id]
 
 
 def _names(id: Id) -> tuple[str, str]:

@@ -48,6 +48,8 @@ from dragoman.mcp.settings import McpSettings
 from dragoman.mcp.tasks import Tasks
 from dragoman.mcp.tools import Tools
 from dragoman.mcp.waiting import Patience, cancel_quietly
+from dragoman.mcp.watch import EVERYBODY
+from dragoman.memory.ids import short_digest
 from dragoman.memory.model import Json, Principal
 
 __all__ = ["CAPABILITIES", "VERSION", "Answer", "Kernel", "declared_version", "without_meta"]
@@ -85,6 +87,11 @@ def without_meta(method: str) -> ProtocolError:
     return ProtocolError(INVALID_PARAMS, f'{method} needs _meta["{VERSION}"] and _meta["{CAPABILITIES}"].')
 
 
+def _withdrawal(space: str | None, id: Any) -> str:
+    """The name under which replicas tell each other of a request that was cancelled."""
+    return f"cancelled:{short_digest(space or '', type(id).__name__, str(id))}"
+
+
 class Kernel:
     """Answers messages over an engine."""
 
@@ -96,6 +103,9 @@ class Kernel:
         self._catalog = catalog if catalog is not None else Catalog()
         self._desk = Desk(engine)
         self._calls: dict[tuple[str, Id], Call] = {}
+        # What code changes here is told of elsewhere too: clients of the other replicas read it again.
+        self._catalog.listen(lambda kind: engine.relay.tell(EVERYBODY, f"list:{kind}"))
+        self._catalog.watch(lambda uri: engine.relay.tell(EVERYBODY, f"resource:{uri}"))
         patience = Patience(engine, settings, self._desk)
         plain = Plain(engine, settings, self.sealer, self._desk)
         self._offers = Offers(engine, self._catalog, settings, COMPANIONS if settings.companions else ())
@@ -164,6 +174,7 @@ class Kernel:
         self, peer: Peer, request: Request, channel: Channel, verb: Verb | None, begun: Callable[[Call], None] | None
     ) -> Answer | None:
         call: Call | None = None
+        deaf: Callable[[], None] | None = None
         try:
             call = self._call(peer, request, channel)
             verb = verb or self._verb(call)
@@ -172,6 +183,7 @@ class Kernel:
             tracing.join(call)
             if peer.withdraws is not None:
                 self._calls[peer.withdraws, request.id] = call
+                deaf = self._heeds(peer, call)
             result = await verb(call)
         except Exception as error:
             answer = self._failed(request, error)
@@ -183,6 +195,8 @@ class Kernel:
         finally:
             if peer.withdraws is not None and self._calls.get((peer.withdraws, request.id)) is call:
                 self._calls.pop((peer.withdraws, request.id), None)
+            if deaf is not None:
+                deaf()
         return None if call is not None and call.withdrawn else answer
 
     async def notify(self, peer: Peer, notification: Notification) -> None:
@@ -191,8 +205,19 @@ class Kernel:
             return
         id: Any = notification.params.get("requestId")
         call = self._calls.get((peer.withdraws, id)) if isinstance(id, str | int) else None
-        if call is None or call.request.method == "initialize":
-            return
+        if call is None:
+            await self._engine.relay.leave(peer.principal.tenant, _withdrawal(peer.withdraws, id), {})
+        elif call.request.method != "initialize":
+            await self._withdraw(call)
+
+    def _heeds(self, peer: Peer, call: Call) -> Callable[[], None]:
+        """Have a call cancelled also where its cancellation comes to another replica."""
+        name = _withdrawal(peer.withdraws, call.request.id)
+        return self._engine.relay.wait(
+            peer.principal.tenant, name, lambda _: self._engine.in_background(self._withdraw(call))
+        )
+
+    async def _withdraw(self, call: Call) -> None:
         call.withdrawn = True
         if call.stop is not None:
             call.stop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import OrderedDict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -21,6 +21,7 @@ from dragoman.engine import Engine
 from dragoman.mcp import eras, sse
 from dragoman.mcp.call import Call, Peer, Session
 from dragoman.mcp.errors import INTERNAL, ProtocolError
+from dragoman.mcp.handed_over import offer, read
 from dragoman.mcp.jsonrpc import Id, Request, error_bytes
 from dragoman.mcp.kernel import Answer, Kernel
 from dragoman.mcp.replay import Replay
@@ -63,6 +64,7 @@ class Resuming:
         self._kernel = kernel
         self._settings = settings
         self._replays: dict[str, Replay] = {}
+        self._offered: dict[str, Callable[[], None]] = {}
         self._finished: OrderedDict[str, int] = OrderedDict()
         self._bytes = 0
 
@@ -77,6 +79,8 @@ class Resuming:
         name = secrets.token_hex(8)
         token = partial(self._token, peer.principal, session, name)
         replay = self._replays[name] = Replay(name, token, eras.has("priming", session.version))
+        deaf = offer(self._engine, peer.principal.tenant, replay)
+        self._offered[name] = deaf
         self._begin(replay, self._kernel.request(peer, request, replay, replay.begin))
         await replay.begun.wait()
         if not replay.opened and replay.answer is not None:
@@ -87,8 +91,13 @@ class Resuming:
     async def get(self, peer: Peer, session: Session, last_event_id: str, receive: Receive, send: Send) -> None:
         """Go on with a response after an event. Raises ``BadSeal`` for an id that is not of this session."""
         place = self._place(peer.principal, session, last_event_id)
-        replay = self._replays.get(place.name) or self._anew(peer, session, place)
-        await self._stream(replay, place.number, receive, send)
+        replay = self._replays.get(place.name)
+        if replay is None and place.run_id is None:
+            elsewhere = await read(self._engine, peer.principal.tenant, place.name, place.number)
+            if elsewhere is not None:
+                await sse.stream(receive, send, elsewhere, self._settings.keepalive)
+                return
+        await self._stream(replay or self._anew(peer, session, place), place.number, receive, send)
 
     def __len__(self) -> int:
         """How many responses are kept, or made."""
@@ -130,7 +139,7 @@ class Resuming:
     def _finish(self, replay: Replay, answer: Answer | None) -> None:
         replay.finish(answer)
         if not replay.opened:
-            self._replays.pop(replay.name, None)
+            self._drop(replay.name)
             return
         self._finished[replay.name] = replay.size
         self._bytes += replay.size
@@ -140,7 +149,12 @@ class Resuming:
 
     def _forget(self, name: str) -> None:
         self._bytes -= self._finished.pop(name, 0)
+        self._drop(name)
+
+    def _drop(self, name: str) -> None:
         self._replays.pop(name, None)
+        if (deaf := self._offered.pop(name, None)) is not None:
+            deaf()
 
     # -- ids of events ------------------------------------------------------------------------------------------------
     def _token(self, principal: Principal, session: Session, name: str, call: Call) -> str:

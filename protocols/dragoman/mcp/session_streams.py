@@ -49,6 +49,14 @@ class SessionStreams:
         if told.streams >= _MOST:
             raise QueueFull(f"This session has {_MOST} streams open.")
         told.streams += 1
+
+        async def elsewhere(now: Session | None) -> None:
+            if now is None:
+                self.ended(session)
+            else:
+                await told.push.follow(now)
+
+        deaf = self._sessions.follow(principal, session.id, elsewhere)
         try:
             await told.push.follow(session)
 
@@ -63,6 +71,7 @@ class SessionStreams:
 
             await sse.stream(receive, send, work, self._keepalive, goes_on)
         finally:
+            deaf()
             told.streams -= 1
             if not told.streams:
                 told.push.close()

@@ -11,11 +11,12 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from dragoman.engine import Engine
+from dragoman.engine.relay import Ended
 from dragoman.mcp import eras
 from dragoman.mcp.call import Session
 from dragoman.memory.errors import DragomanError
@@ -31,6 +32,11 @@ _PROLONGED: Final = 60.0
 _REMEMBERED: Final = 4096
 _LONGEST: Final = 64
 _log = logging.getLogger("dragoman.mcp")
+
+
+def _changed(id: str) -> str:
+    """The name under which replicas tell each other that a session was changed or has ended."""
+    return f"session:{id}"
 
 
 @dataclass(slots=True)
@@ -78,6 +84,7 @@ class Sessions:
             before, after = held.session, change(held.session)
             if after != before:
                 await self._write(principal, after)
+                self._engine.relay.tell(principal.tenant, _changed(id))
             return after
 
     async def end(self, principal: Principal, id: str) -> None:
@@ -85,6 +92,20 @@ class Sessions:
         async with self._writing:
             await self._engine.ledger.forget(principal.tenant, _KIND, id)
             self._held.pop((principal.tenant, id), None)
+            self._engine.relay.tell(principal.tenant, _changed(id))
+
+    def follow(self, principal: Principal, id: str, take: Callable[[Session | None], Awaitable[None]]) -> Ended:
+        """Have ``take`` called with a session that another replica has changed, None once it has ended there; the
+        function that ends that is returned."""
+
+        async def look() -> None:
+            self._held.pop((principal.tenant, id), None)
+            try:
+                await take(await self.find(principal, id))
+            except DragomanError as error:
+                _log.warning("a session that was changed elsewhere could not be read: %s", error.message)
+
+        return self._engine.relay.hear(principal.tenant, _changed(id), lambda: self._engine.in_background(look()))
 
     # -- inside -------------------------------------------------------------------------------------------------------
     async def _read(self, tenant: str, id: str, known: _Held | None) -> _Held | None:

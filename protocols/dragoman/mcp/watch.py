@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from dragoman.agents.catalog import Catalog
 from dragoman.agents.catalog import Change as ListName
 from dragoman.engine import Engine
+from dragoman.engine.relay import item_name
 from dragoman.mcp import uris
 from dragoman.mcp.reading import find_resource
 from dragoman.mcp.settings import McpSettings
 from dragoman.memory.errors import NotFound
 from dragoman.memory.model import Event, Principal
 
-__all__ = ["Change", "Watch"]
+__all__ = ["EVERYBODY", "Change", "Watch"]
 
 Change: TypeAlias = tuple[Literal["list", "resource", "task"], str]
 """What changed: a list by its name, a resource by its URI, a task by its id."""
 
 _OF_THREADS: Final = frozenset({"values"})
+EVERYBODY: Final = ""
+"""The tenant to whom it is told what all see: the catalog."""
 
 
 class Watch:
@@ -51,7 +55,9 @@ class Watch:
                 self._note(("list", name))
 
         if names:
-            self._ends["list", ""] = [self._catalog.listen(told)]
+            relay = self._engine.relay
+            elsewhere = [relay.hear(EVERYBODY, f"list:{name}", partial(told, name)) for name in names]
+            self._ends["list", ""] = [self._catalog.listen(told), *elsewhere]
 
     async def resource(self, uri: str) -> bool:
         """Watch a resource; whether there is such a thing for the caller. An item of the store need not be there."""
@@ -63,7 +69,9 @@ class Watch:
             found = find_resource(self._catalog, uri)
             if found is None or not all(self._principal.may(scope) for scope in found[0].scopes):
                 return False
-            self._ends[change] = [self._catalog.watch(lambda changed: self._note(change) if changed == uri else None)]
+            here = self._catalog.watch(lambda changed: self._note(change) if changed == uri else None)
+            elsewhere = self._engine.relay.hear(EVERYBODY, f"resource:{uri}", lambda: self._note(change))
+            self._ends[change] = [here, elsewhere]
             return True
         try:
             ends = await self._own(change, own)
@@ -133,7 +141,10 @@ class Watch:
     async def _own(self, change: Change, own: uris.Own) -> list[Callable[[], None]]:
         hub, tenant = self._engine.hub, self._principal.tenant
         if own.kind == "item":
-            return [hub.listen_to_item(tenant, own.names[:-1], own.names[-1], lambda: self._note(change))]
+            namespace, key = own.names[:-1], own.names[-1]
+            here = hub.listen_to_item(tenant, namespace, key, lambda: self._note(change))
+            elsewhere = self._engine.relay.hear(tenant, item_name(namespace, key), lambda: self._note(change))
+            return [here, elsewhere]
         if own.kind == "thread":
             thread_id = (await self._engine.thread(self._principal, own.names[0])).id
             return [hub.listen(tenant, thread_id, _Listener(_changes_thread, change, self._note))]

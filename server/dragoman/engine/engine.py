@@ -27,6 +27,7 @@ from dragoman.engine.outbox import Outbox
 from dragoman.engine.outgoing import Outgoing
 from dragoman.engine.presence import Presence
 from dragoman.engine.recent import RecentValues
+from dragoman.engine.relay import Relay
 from dragoman.engine.remote import cancel_quietly
 from dragoman.engine.remote_mark import tasks_under_way
 from dragoman.engine.replicas import Replicas
@@ -67,6 +68,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.settings = settings or EngineSettings()
         self.peers = peers
         self.hub = EventHub(self.settings.subscriber_buffer)
+        self.relay = Relay(ledger, self.hub)
         self.recent = RecentValues()
         self.worker = uuid7()
         self.outbox = Outbox(ledger, self.hub, self.worker, outgoing or Outgoing())

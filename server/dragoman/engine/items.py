@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from dragoman.engine.hub import EventHub
+from dragoman.engine.relay import Relay, item_name
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.model import Json, Principal, StoreItem
 from dragoman.memory.store import Indexed
@@ -18,6 +19,7 @@ class ItemVerbs:
 
     hub: EventHub
     ledger: Ledger
+    relay: Relay
 
     async def put_item(
         self,
@@ -31,7 +33,7 @@ class ItemVerbs:
     ) -> StoreItem:
         """Create or replace an item."""
         item = await self.ledger.put_item(principal.tenant, namespace, key, value, ttl_s=ttl_s, index=index)
-        self.hub.item_changed(principal.tenant, namespace, key)
+        self.item_changed(principal.tenant, namespace, key)
         return item
 
     async def get_item(
@@ -43,8 +45,13 @@ class ItemVerbs:
     async def delete_item(self, principal: Principal, namespace: Sequence[str], key: str) -> bool:
         """Delete an item; whether it was there."""
         there = await self.ledger.delete_item(principal.tenant, namespace, key)
-        self.hub.item_changed(principal.tenant, namespace, key)
+        self.item_changed(principal.tenant, namespace, key)
         return there
+
+    def item_changed(self, tenant: str, namespace: Sequence[str], key: str) -> None:
+        """Tell who watches an item, here and elsewhere."""
+        self.hub.item_changed(tenant, namespace, key)
+        self.relay.tell(tenant, item_name(namespace, key))
 
     async def search_items(
         self,

@@ -35,7 +35,7 @@ class JournaledStore(Store):
 
         async def store_put(namespace: list[str], key: str, value: dict[str, Json], **more: Any) -> None:
             await self._ctx.engine.ledger.put_item(self._ctx.run.tenant, namespace, key, value, **more)
-            self._ctx.engine.hub.item_changed(self._ctx.run.tenant, namespace, key)
+            self._ctx.engine.item_changed(self._ctx.run.tenant, namespace, key)
 
         more = _given(ttl_s=(ttl, None), index=(list(index) if index else index, None))
         await self._do(store_put, list(namespace), key, dict(value), **more)
@@ -54,7 +54,7 @@ class JournaledStore(Store):
 
         async def store_delete(namespace: list[str], key: str) -> None:
             await self._ctx.engine.ledger.delete_item(self._ctx.run.tenant, namespace, key)
-            self._ctx.engine.hub.item_changed(self._ctx.run.tenant, namespace, key)
+            self._ctx.engine.item_changed(self._ctx.run.tenant, namespace, key)
 
         await self._do(store_delete, list(namespace), key)
 

@@ -8,7 +8,7 @@ one's runs when they have run out. Above: the engine, which sees ``dragoman.memo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
@@ -160,6 +160,11 @@ class PostgresLedger(
     def polls(self) -> float | None:
         """See ``ReplicaLedger.polls``."""
         return self._polls
+
+    def tell(self, threads: Iterable[tuple[str, str]]) -> None:
+        """See ``ReplicaLedger.tell``."""
+        if self._bell is not None:
+            self._bell.ring(threads, due=False, cancelled=False)
 
     async def news(self) -> AsyncGenerator[News]:
         """See ``ReplicaLedger.news``."""

@@ -110,6 +110,9 @@ class SqliteLedger(
         """See ``ReplicaLedger.polls``. One process alone has the file."""
         return None
 
+    def tell(self, threads: Iterable[tuple[str, str]]) -> None:
+        """See ``ReplicaLedger.tell``. There is nobody to be told."""
+
     async def news(self) -> AsyncIterator[News]:
         """See ``ReplicaLedger.news``."""
         nothing: tuple[News, ...] = ()
