@@ -228,7 +228,8 @@ class Engine(ThreadVerbs, ItemVerbs):
         self, principal: Principal, which: Latest, limit: int = 50, before: tuple[int, int] | None = None
     ) -> Sequence[RunView]:
         """Runs of an agent, the latest change first; ``before`` as ``LatestLedger.latest_runs`` has it."""
-        return await self.ledger.latest_runs(principal.tenant, which, limit, before)
+        found = await self.ledger.latest_runs(principal.tenant, which, limit, before)
+        return [self.presence.view(view) for view in found]
 
     async def count_latest(self, principal: Principal, which: Latest, most: int = 5000) -> int:
         """How many those are, counted up to ``most`` of each status."""
