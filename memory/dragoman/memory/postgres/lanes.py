@@ -104,7 +104,7 @@ class _Lane:
     async def _share(self, taken: list[_Waiting]) -> None:
         try:
             wanted = [one.wanted for one in taken]
-            outcomes: list[Outcome] = await self._run(together, self._remembered, wanted)
+            outcomes: list[Outcome] = await self._run(together, wanted[0].tenant, self._remembered, wanted)
         except LedgerBusy as error:
             outcomes = [Outcome(error=error)] * len(taken)
         except DragomanError:  # something about one of them: each is run alone

@@ -49,7 +49,7 @@ T = TypeVar("T")
 # whatever its parameters are: to make one anew takes longer than to run it.
 _SETTINGS: Final = (
     "SET statement_timeout = '30s'; SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '2s'; "
-    "SET plan_cache_mode = force_generic_plan"
+    "SET plan_cache_mode = force_generic_plan; SET ROLE dragoman_app"
 )
 _PING: Final = Statement("ping", "SELECT 1 FROM migrations LIMIT 1")
 
@@ -140,7 +140,7 @@ class PostgresLedger(
 
     async def turn(self, work: Callable[[PostgresTx], T]) -> T:
         """Do a piece of ``sealing/turning.py`` in a transaction."""
-        return await self._runner.write(work)
+        return await self._runner.write(_turn, work)
 
     @property
     def _runner(self) -> Runner:
@@ -195,6 +195,10 @@ async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, lanes: L
 
 def _masters_used(asking: Asking) -> list[str]:
     return [master for master, _ in asking.execute(SQL["master_keys_used"]).fetchall()]
+
+
+def _turn(tx: PostgresTx, work: Callable[[PostgresTx], T]) -> T:
+    return work(tx)
 
 
 def _ping(asking: Asking) -> None:

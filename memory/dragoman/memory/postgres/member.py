@@ -31,9 +31,10 @@ class Member(PostgresTx):
     has been sent."""
 
     def __init__(self, whole: PostgresTx, ordinals: Asked | None) -> None:
-        super().__init__(whole._connection, whole.pace)
+        super().__init__(whole._connection, whole.scope, whole.pace)
         if whole.keys is not None:
             self.seal_with(whole.keys)
+        self._entered = True
         self._whole = whole
         if whole.keys is not None:
             self.seal_with(whole.keys)

@@ -48,6 +48,8 @@ async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
                     await connection.execute(file.read_bytes())
                     line = (number, file.stem, now_micros())
                     await connection.execute("INSERT INTO migrations VALUES (%s, %s, %s)", line)
+        if lacking:
+            await connection.execute("SELECT dragoman_secure()")  # all tables, also those that are new
         return lacking
     finally:
         if not connection.closed:

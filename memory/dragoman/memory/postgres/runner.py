@@ -21,6 +21,7 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
+from dragoman.memory.postgres.scope import scope_of
 from dragoman.memory.postgres.tx import Asking, PostgresTx
 from dragoman.memory.postgres.wire import Connection, Failed, Lost, Silent
 from dragoman.memory.sealing.data_keys import Keyring
@@ -169,7 +170,7 @@ class Runner:
         relaxed: bool,
     ) -> T:
         connection = await self._connection(silence)
-        tx = PostgresTx(connection, self._pace)
+        tx = PostgresTx(connection, scope_of(verb, args), self._pace)
         if self._keys is not None:
             tx.seal_with(self._keys.within())
         result: list[T] = []
@@ -207,11 +208,11 @@ class Runner:
         return False
 
     async def _is_proven(self, tx: PostgresTx, deadline: float) -> bool:
-        return tx.proof is None or len(await self._persist(deadline, self._read, _proof, (tx.proof,))) > 0
+        return tx.proof is None or len(await self._persist(deadline, self._read, _proof, tx.proof)) > 0
 
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = await self._connection(_SILENCE)
-        asking = Asking(connection)
+        asking = Asking(connection, scope_of(verb, args))
         if self._keys is not None:
             asking.seal_with(self._keys)
         try:
@@ -243,8 +244,8 @@ def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
     return value
 
 
-def _proof(asking: Asking, event: tuple[Any, ...]) -> list[tuple[Any, ...]]:
-    return asking.send(OWN["event_is_there"], event).fetchall()
+def _proof(asking: Asking, tenant: str, thread_id: str, seq: int, run_id: str, at: int) -> list[tuple[Any, ...]]:
+    return asking.send(OWN["event_is_there"], (tenant, thread_id, seq, run_id, at)).fetchall()
 
 
 def _notify(asking: Asking, channel: str, payload: str) -> None:

@@ -54,17 +54,17 @@ ALONE: Final = Outcome()
 """The verb has not been run, or without any effect."""
 
 
-def together(tx: PostgresTx, remembered: Remembered, wanted: Sequence[Wanted]) -> list[Outcome]:
-    """What became of each. Raises ``Conflict`` where the database refuses what one of them is about: none has any
-    effect then."""
+def together(tx: PostgresTx, tenant: str, remembered: Remembered, wanted: Sequence[Wanted]) -> list[Outcome]:
+    """What became of each; all are of this tenant. Raises ``Conflict`` where the database refuses what one of them is
+    about: none has any effect then."""
     taking = [(one, None if one.lease is None else remembered.take(one.lease)) for one in wanted]
     going = [(one, known) for one, known in taking if known is not None or one.lease is None]
-    _hold(tx, [known for _, known in going if known is not None])
+    _hold(tx, tenant, [known for _, known in going if known is not None])
     opening = sum(one.lease is None for one, _ in going)
     ordinals = tx.send(_ORDINALS, (opening,)) if opening else None
     members = {id(one): _Going(tx, one, known, ordinals) for one, known in going}
     _run(tx, list(members.values()))
-    _move(tx, [(one.wanted.tenant, move) for one in members.values() for move in one.member.moves])
+    _move(tx, tenant, [move for one in members.values() for move in one.member.moves])
     return [member.outcome if (member := members.get(id(one))) else ALONE for one in wanted]
 
 
@@ -109,23 +109,22 @@ def _run(tx: PostgresTx, going: list[_Going]) -> None:
         tx.exchange()
 
 
-def _hold(tx: PostgresTx, known: Sequence[Known]) -> None:
+def _hold(tx: PostgresTx, tenant: str, known: Sequence[Known]) -> None:
     if not known:
         return
     rows, heads = [one.row for one in known], [one.head for one in known]
     threads = _array(row.thread_id for row in rows)
-    tx.send(_HOLD_THREADS, (rows[0].tenant, threads, *(_array(column) for column in zip(*heads, strict=True))))
+    tx.send(_HOLD_THREADS, (tenant, threads, *(_array(column) for column in zip(*heads, strict=True))))
     runs = [
         (r.id, r.attempt, one.worker, r.cancel_requested, r.rollback, r.woken)
         for one, r in zip(known, rows, strict=True)
     ]
-    tx.send(_HOLD_RUNS, (rows[0].tenant, *(_array(column) for column in zip(*runs, strict=True))))
+    tx.send(_HOLD_RUNS, (tenant, *(_array(column) for column in zip(*runs, strict=True))))
 
 
-def _move(tx: PostgresTx, moves: Sequence[tuple[str, Move]]) -> None:
+def _move(tx: PostgresTx, tenant: str, moves: Sequence[Move]) -> None:
     if moves:
-        columns = zip(*(move for _, move in moves), strict=True)
-        tx.send(_MOVE_THREADS, (moves[0][0], *(_array(column) for column in columns)))
+        tx.send(_MOVE_THREADS, (tenant, *(_array(column) for column in zip(*moves, strict=True))))
 
 
 def _array(values: Iterable[str | int | None]) -> str:

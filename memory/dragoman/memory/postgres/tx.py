@@ -17,6 +17,7 @@ from typing import Any, Final
 from dragoman.memory.codec import dumps
 from dragoman.memory.postgres.bridge import wait
 from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
+from dragoman.memory.postgres.scope import Scope, entrance
 from dragoman.memory.postgres.values import shaped
 from dragoman.memory.postgres.wire import Answer, Connection
 from dragoman.memory.sealing.cursors import Statements
@@ -130,11 +131,13 @@ class _Walk:
 class Asking:
     """Statements of one connection, kept until an answer is wanted. What readers work on: nothing is locked."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, scope: Scope) -> None:
         self._connection = connection
+        self.scope = scope
         self._kept: list[tuple[Statement, Sequence[Any], Asked]] = []
         self._walks = 0
         self.in_transaction = False
+        self._entered = False
         self.keys: Keyring | None = None
         self._sealing: Statements | None = None
 
@@ -172,10 +175,23 @@ class Asking:
             self.send(_BEGIN_READ, ())
 
     def send(self, asked: Statement, parameters: Sequence[Any]) -> Asked:
-        """Keep a statement to be sent with the next exchange."""
+        """Keep a statement to be sent with the next exchange, within a transaction that says whose rows it sees: what
+        is sent at once without a BEGIN is one too."""
         answer = Asked(self)
+        if asked is _COMMIT:
+            self._entered = False
+        elif asked.name == "begin":
+            self._kept.append((asked, parameters, answer))
+            self._enter()
+            return answer
+        elif not self._entered:
+            self._enter()
         self._kept.append((asked, parameters, answer))
         return answer
+
+    def _enter(self) -> None:
+        self._entered = True
+        self._kept.append((*entrance(self.scope), Asked(self)))
 
     def adopt(self, kept: Sequence[tuple[Statement, Sequence[Any], Asked]]) -> None:
         """Keep what another has asked, who gets the answers."""
@@ -194,7 +210,10 @@ class Asking:
         kept, self._kept = self._kept, []
         if not kept:
             return
-        answers = wait(self._connection.exchange([(asked.text, values) for asked, values, _ in kept]))
+        self._entered = self.in_transaction
+        # A statement is planned for those whose rows it sees, so that the two are two.
+        mark = "" if self.scope is not None else " "
+        answers = wait(self._connection.exchange([(asked.text + mark, values) for asked, values, _ in kept]))
         for (_, _, asked), answer in zip(kept, answers, strict=True):
             asked.given(answer)
 
@@ -214,8 +233,8 @@ class PostgresTx(Asking):
     ``cancelled`` whether a running one was asked to cancel, for who is to be told of it when it has committed.
     """
 
-    def __init__(self, connection: Connection, pace: Pace) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Connection, scope: Scope, pace: Pace) -> None:
+        super().__init__(connection, scope)
         self.pace = pace
         self.running: dict[Key, tuple[str, RunRow]] = {}
         self.heads: dict[Key, tuple[int, int, str]] = {}

@@ -143,6 +143,14 @@ WHERE ordinal = ?5 AND status = 'queued' RETURNING {run_state};
 UPDATE interrupts SET status = 'expired'
 WHERE tenant = ?1 AND run_id = ?2 AND status = 'open' AND expires_at <= {micros} AND ?3::bigint > 0 RETURNING key;
 
+-- :name count_due
+-- now, limit
+SELECT dragoman_count_due(?1, ?2);
+
+-- :name running_of_agent
+-- agent
+SELECT dragoman_running_of_agent(?1);
+
 -- :name renew_leases
 -- Those that are being written at this moment are told and not waited for: many writes side by side would take the lease's time, and two
 -- transactions with many rows each could wait for one another. Length of the lease in microseconds, worker, JSON array of run ids
@@ -296,11 +304,8 @@ RETURNING {item_columns};
 
 -- :name items_with_words
 -- tenant, prefix, end, now, JSON array of words, limit
-SELECT i.namespace, i.key, i.value, i.created_at, i.updated_at, i.ttl, w.text
-FROM store_words AS w JOIN store_texts AS t ON t.id = w.id
-JOIN store_items AS i ON i.tenant = t.tenant AND i.namespace = t.namespace AND i.key = t.key
-WHERE w.words && ARRAY(SELECT jsonb_array_elements_text(?5::jsonb)) AND t.tenant = ?1 AND i.namespace >= ?2 AND i.namespace < ?3
-  AND (i.expires_at IS NULL OR i.expires_at > ?4) LIMIT ?6;
+SELECT namespace, key, value, created_at, updated_at, ttl, words
+FROM dragoman_items_with_words(?2, ?3, ?4, ARRAY(SELECT jsonb_array_elements_text(?5::jsonb)), ?6) WHERE ?1::text = dragoman_tenant();
 
 -- :name put_item_text
 -- tenant, namespace, key
