@@ -173,9 +173,9 @@ class Submission:
     ``idempotency_key`` is unique in the tenant: a second submission with it returns the first run, and writes nothing.
     ``thread_id`` None makes a thread for this run; an unknown id is ``ThreadNotFound`` unless ``create_thread``.
     ``queue_limit`` bounds the queue of runs that wait for a worker, ``tenant_queue_limit`` the tenant's own; a run that
-    is born claimed is not counted, and it is born queued while ``agent_limit`` runs of its agent or ``tenant_limit`` of
-    its tenant are running. ``priority`` is one of ``PRIORITIES``. ``run_id`` lets the engine choose the id.
-    ``deliveries`` are kept with the run, due at once.
+    is born claimed is not counted. It is born queued while ``agent_limit`` runs of its agent or ``tenant_limit`` of its
+    tenant are running, and with ``in_turn`` while one of its tenant is due. ``priority`` is one of ``PRIORITIES``.
+    ``run_id`` lets the engine choose the id. ``deliveries`` are kept with the run, due at once.
     """
 
     tenant: str
@@ -197,6 +197,7 @@ class Submission:
     tenant_queue_limit: int | None = None
     agent_limit: int | None = None
     tenant_limit: int | None = None
+    in_turn: bool = False
     priority: int = 0
     deliveries: Sequence[NewDelivery] = ()
     setup: RunSetup | None = None

@@ -388,7 +388,8 @@ class Engine(ThreadVerbs, ItemVerbs):
             raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
         if self._stopping:
             raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
-        return submission_of(agent, principal, request, parent, self.settings, new_thread)
+        crowded = parent is None and self._loops is not None and self._loops.crowded
+        return submission_of(agent, principal, request, parent, self.settings, new_thread, crowded)
 
     def _may_open_late(self, principal: Principal, request: RunRequest) -> bool:
         alone = request.thread_id is None and request.delay <= 0 and not request.deliveries
@@ -396,10 +397,11 @@ class Engine(ThreadVerbs, ItemVerbs):
         # Where others count too, they count what is in the ledger.
         agent = self.drivable(request.agent)
         counted = self.settings.tenant_concurrency is not None or (agent is not None and agent.concurrency is not None)
-        return alone and kept and not counted and self.settings.open_late and self._has_room(principal.tenant)
+        free = self._loops is not None and not self._loops.crowded and self._has_room(principal.tenant)
+        return alone and kept and not counted and free and self.settings.open_late
 
     def _has_room(self, tenant: str) -> bool:
-        """Whether a run of a tenant may be driven at once: a place is free, and it passes nobody who waits for it."""
+        """Whether a place is free for a tenant: any, or where places are waited for or reserved its first."""
         if self._loops is None:
             return False
         free = self.settings.concurrency - self.active
@@ -416,7 +418,11 @@ class Engine(ThreadVerbs, ItemVerbs):
         """Who may drive the run at once: this worker, or nobody yet."""
         # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
         room = submission.parent_run_id is not None or self._has_room(submission.tenant)
-        return self.worker if room and delay <= 0 and self._loops is not None else None
+        if self._loops is None or delay > 0:
+            return None
+        if not room:
+            self._loops.refused()
+        return self.worker if room else None
 
     def _opened(self, submission: Submission, submitted: Submitted) -> Run:
         if submitted.lease is not None:

@@ -69,9 +69,10 @@ def submission_of(
     parent: Run | None,
     settings: EngineSettings,
     new_thread: str | None,
+    in_turn: bool,
 ) -> tuple[Submission, BaseModel | None]:
     """A request as the ledger takes it, and its input as it was validated; ``new_thread`` is the id of a thread to be
-    made for it. Raises ``InputInvalid``."""
+    made for it, ``in_turn`` whether it queues behind those of its tenant. Raises ``InputInvalid``."""
     value, message, validated = input_of(agent, request)
     run_id = uuid7()
     submission = _make_submission(
@@ -95,6 +96,7 @@ def submission_of(
         tenant_queue_limit=settings.tenant_queue_limit if parent is None else None,
         agent_limit=agent.concurrency,
         tenant_limit=settings.tenant_concurrency,
+        in_turn=in_turn,
         priority=priority_of(agent, request),
         deliveries=tuple(replace(each, tenant=principal.tenant, run_id=run_id) for each in request.deliveries),
     )

@@ -56,6 +56,10 @@ class Worker:
         self._queued = True
         self._wake.set()
 
+    def refused(self) -> None:
+        """A run found no place and queues: those that come after it queue too."""
+        self.crowded = True
+
     def freed(self) -> None:
         """A place is free, and a thread perhaps: look if anything is known to wait."""
         if self._queued:
@@ -99,7 +103,7 @@ class Worker:
             if taken < asked:
                 await self._took_less(taken, asked - reserve)
                 return
-            self.crowded = self._load.strained
+            self.crowded = True  # there may be more
             await asyncio.sleep(self._load.pause)
 
     async def _take(self, places: int, reserve: int) -> int:

@@ -72,6 +72,11 @@ SELECT (SELECT count(*) FROM (SELECT 1 FROM runs INDEXED BY runs_due_by_tenant W
 -- tenant, limit
 SELECT count(*) FROM (SELECT 1 FROM runs INDEXED BY runs_due_by_tenant WHERE {run_is_due} AND tenant = ?1 LIMIT ?2) AS due;
 
+-- :name any_due_of_agent
+-- Of whatever version: kinds that begin with the agent's name. agent
+SELECT 1 FROM runs INDEXED BY runs_due
+WHERE {run_is_due} AND blocked = 0 AND {run_kind} > ?1 || '@' AND {run_kind} < ?1 || 'A' LIMIT 1;
+
 -- :name count_due_of_kind
 -- How many runs wait of a kind, up to a limit, and since when. kind, limit
 SELECT count(*), min(created_at) FROM (SELECT created_at FROM runs INDEXED BY runs_due

@@ -24,6 +24,8 @@ _CLAIMABLE = SQL["claimable"]
 _MARK = SQL["mark_blocked"]
 _RUNNING_OF_AGENT = SQL["running_of_agent"]
 _RUNNING_OF_TENANT = SQL["running_of_tenant"]
+_ANY_OF_AGENT = SQL["any_due_of_agent"]
+_ANY_OF_TENANT = SQL["count_due_of_tenant"]
 
 # So many tenants at least are compared when a place is given away.
 _FEWEST_TENANTS = 16
@@ -49,16 +51,22 @@ class _Tenant:
         self.given = 0
 
 
-def has_place(tx: Tx, tenant: str, tenant_limit: int | None, agent: str, agent_limit: int | None) -> bool:
-    """Whether one more run of a tenant and an agent may run; nobody else decides the same until the transaction
-    ends."""
+def has_place(
+    tx: Tx, tenant: str, tenant_limit: int | None, agent: str, agent_limit: int | None, in_turn: bool
+) -> bool:
+    """Whether one more run of a tenant and an agent may run, and passes none that waits for its bound or, ``in_turn``,
+    for a place; nobody else decides the same until the transaction ends."""
+    if (in_turn or tenant_limit is not None) and tx.execute(_ANY_OF_TENANT, (tenant, 1)).fetchone()[0]:
+        return False
     names = [name for name, limit in ((_agent(agent), agent_limit), (_tenant(tenant), tenant_limit)) if limit]
     if not names:
         return True
     tx.alone(names)
     if tenant_limit is not None and _count(tx, _RUNNING_OF_TENANT, tenant) >= tenant_limit:
         return False
-    return agent_limit is None or _count(tx, _RUNNING_OF_AGENT, agent) < agent_limit
+    if agent_limit is None:
+        return True
+    return _count(tx, _RUNNING_OF_AGENT, agent) < agent_limit and tx.execute(_ANY_OF_AGENT, (agent,)).fetchone() is None
 
 
 def next_runs(tx: Tx, places: int, terms: ClaimTerms) -> Iterator[Candidate]:

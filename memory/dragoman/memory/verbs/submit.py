@@ -41,7 +41,7 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     asleep = s.wake_at is not None and s.wake_at > now
     busy = any(row.status in _BUSY for row in active)
     born = worker is not None and not asleep and not busy
-    born = born and has_place(tx, s.tenant, s.tenant_limit, s.agent, s.agent_limit)
+    born = born and has_place(tx, s.tenant, s.tenant_limit, s.agent, s.agent_limit, s.in_turn)
     if not born:
         _check_queues(tx, s, now)
     row = new_row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
