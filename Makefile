@@ -2,7 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.stamp
-CHAOS_KILLS ?= 100
+CHAOS_KILLS ?= 300
+CHAOS_FAULTS ?= 20
+CHAOS_SECONDS ?= 1200
+CHAOS_SEED ?= 7
+CHAOS_TESTS ?= tests/chaos
 PYTEST_ARGS ?=
 CONFORMANCE_ARGS ?=
 
@@ -28,10 +32,10 @@ interop: $(STAMP) ## Clients as they come, against a server (needs pip, npm and 
 	$(BIN)/python -m tests.interop.environments
 	$(BIN)/pytest -m interop $(PYTEST_ARGS)
 
-conformance-mcp: $(STAMP) ## The official MCP conformance suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS)
+conformance-mcp: $(STAMP) ## The official MCP suite (needs PyPI and npm's registry once; CONFORMANCE_ARGS="--replicas 4")
 	$(BIN)/python -m conformance.mcp_suite $(CONFORMANCE_ARGS)
 
-conformance-a2a: $(STAMP) ## The A2A TCK in the folder TCK, of 1.0 or 0.3 (needs PyPI once; CONFORMANCE_ARGS)
+conformance-a2a: $(STAMP) ## The A2A TCK in the folder TCK, of 1.0 or 0.3 (needs PyPI once; CONFORMANCE_ARGS="--replicas 4")
 	$(BIN)/python -m conformance.a2a_suite "$(TCK)" $(CONFORMANCE_ARGS)
 
 browser: $(STAMP) ## The approval card in headless Chromium (needs a chromium; CHROMIUM says where)
@@ -47,8 +51,9 @@ lint: $(STAMP) ## ruff, mypy, pyright, import-linter
 bench: $(STAMP) ## CPU per request and latency beside a bare echo
 	$(BIN)/python bench/run.py
 
-chaos: $(STAMP) ## kill -9 at CHAOS_KILLS random moments (100)
-	CHAOS_KILLS=$(CHAOS_KILLS) $(BIN)/pytest -m chaos --timeout=1800 $(PYTEST_ARGS)
+chaos: $(STAMP) ## The fault suite: CHAOS_KILLS (300), CHAOS_FAULTS of each other (20), CHAOS_SECONDS a test, CHAOS_SEED
+	CHAOS_KILLS=$(CHAOS_KILLS) CHAOS_FAULTS=$(CHAOS_FAULTS) CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_SEED=$(CHAOS_SEED) \
+		$(BIN)/pytest -m chaos -s --timeout=3600 $(PYTEST_ARGS) $(CHAOS_TESTS)
 
 .venv: $(STAMP) ## The environment alone
 

@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from conformance.replicated import serve_many
+
 from .environments import Node, node
 
 AGENTS = Path(__file__).with_name("agents.py")
 DRIVERS = Path(__file__).with_name("drivers")
 DEADLINE = 90.0
+REPLICAS = int(os.environ.get("INTEROP_REPLICAS", "1"))
 
 Server = dict[str, Any]
 Seen = dict[str, Any]
@@ -25,8 +28,13 @@ See = Callable[..., Seen]
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``dragoman serve`` on a free port: the address of its MCP face."""
+    """``dragoman serve`` on a free port: the address of its MCP face. With ``INTEROP_REPLICAS`` that many servers on
+    one Postgres, each request to the next one."""
     folder = tmp_path_factory.mktemp("served")
+    if REPLICAS > 1:
+        with serve_many(AGENTS, folder, REPLICAS) as served:
+            yield served.url
+        return
     command = [sys.executable, "-m", "dragoman.cli", "serve", str(AGENTS)]
     command += ["--port", "0", "--storage", str(folder / "ledger.db")]
     with (folder / "stderr.log").open("w") as log:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from .conftest import DEADLINE, DRIVERS
+from conformance.replicated import serve_many
+
+from .conftest import DEADLINE, DRIVERS, REPLICAS
 from .environments import node, npm_folder, python
 
 pytestmark = [pytest.mark.interop, pytest.mark.timeout(700)]
@@ -23,8 +25,12 @@ MODES = ["checkpoints", "custom", "debug", "messages", "tasks", "updates", "valu
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``dragoman serve`` on a free port."""
+    """``dragoman serve`` on a free port, or several as one."""
     folder = tmp_path_factory.mktemp("served")
+    if REPLICAS > 1:
+        with serve_many(AGENTS, folder, REPLICAS) as served:
+            yield served.root
+        return
     command = [sys.executable, "-m", "dragoman.cli", "serve", str(AGENTS), "--port", "0"]
     command += ["--storage", str(folder / "ledger.db")]
     with (folder / "stderr.log").open("w") as log:
