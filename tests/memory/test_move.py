@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from tests import postgres
 
-from dragoman.memory.errors import Conflict, InputInvalid, LedgerLocked
+from dragoman.memory.errors import Conflict, InputInvalid, LedgerBusy, LedgerLocked
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.model import ApiKey, RunStatus, StoreItem
 from dragoman.memory.move import Verified, move
@@ -154,3 +154,33 @@ async def test_a_row_that_arrives_otherwise_is_found_out(tmp_path: Path, url: st
         await moved(path, url)
     with psycopg.connect(url) as db:
         assert db.execute("SELECT count(*) FROM threads").fetchone() == (0,)
+
+
+@pytest.fixture
+def owner(url: str) -> Iterator[str]:
+    """The URL of a database for its owner, who is no superuser."""
+    name = url.split("/")[3].split("?")[0]
+    with psycopg.connect(url, autocommit=True) as db:
+        for role in ("dragoman_app", "dragoman_worker"):
+            if db.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone() is None:
+                db.execute(f"CREATE ROLE {role} NOLOGIN".encode())
+        for role in (f"{name}_owner", f"{name}_app"):
+            db.execute(f"CREATE ROLE {role} LOGIN".encode())
+        db.execute(f"GRANT dragoman_app, dragoman_worker TO {name}_owner".encode())
+        db.execute(f"GRANT dragoman_app TO {name}_app".encode())
+        db.execute(f"ALTER DATABASE {name} OWNER TO {name}_owner".encode())
+        yield url.replace("user=postgres", f"user={name}_owner")
+        db.execute(f"REASSIGN OWNED BY {name}_owner TO postgres".encode())
+        db.execute(f"DROP OWNED BY {name}_owner, {name}_app".encode())
+        db.execute(f"DROP ROLE {name}_owner, {name}_app".encode())
+
+
+async def test_an_owner_from_whom_rows_are_guarded_moves_them_too(tmp_path: Path, owner: str) -> None:
+    path = tmp_path / "ledger.db"
+    made, _ = await filled(path)
+    assert (await moved(path, owner))["runs"].rows == 8
+    async with opened(postgres_ledger(owner)) as ledger:
+        assert (await ledger.load("acme", made.done)).run.status is RunStatus.SUCCEEDED
+        assert [item.key for item in await _found(ledger, "darjeeling")] == ["likes"]
+    with pytest.raises(LedgerBusy, match="owner"), PostgresBulk(owner.replace("_owner", "_app")).reading():
+        pass

@@ -1,4 +1,5 @@
-"""``Bulk`` over a Postgres database: COPY in, cursors of the server out. Others may write meanwhile, unless ``alone``.
+"""``Bulk`` over a Postgres database, as the owner of its tables: COPY in, cursors of the server out. Others may write
+meanwhile, unless ``alone``.
 
 Of plain psycopg, for it blocks; the ledger's own connections are the event loop's.
 """
@@ -29,6 +30,10 @@ WHERE NOT a.attisdropped AND a.attgenerated = ''
   AND c.relname NOT IN ('migrations', 'workers', 'store_words')
 GROUP BY c.relname ORDER BY c.relname
 """
+_GUARD: Final = """
+SELECT pg_has_role(c.relowner, 'USAGE'), row_security_active(c.oid) FROM pg_class AS c
+WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'runs'
+"""
 _NUMBERED: Final = """
 SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
 WHERE c.relnamespace = current_schema()::regnamespace AND a.attidentity <> '' AND NOT a.attisdropped
@@ -52,6 +57,7 @@ class PostgresBulk:
         self._url = url
         self._opened: psycopg.Connection[Row] | None = None
         self._cursors = 0
+        self._guarded = False
 
     @contextmanager
     def reading(self) -> Generator[None]:
@@ -154,6 +160,8 @@ class PostgresBulk:
         return self._opened
 
     def _copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        if self._guarded:
+            return self._insert(table, columns, rows)
         count = 0
         statement = f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()
         try:
@@ -165,17 +173,41 @@ class PostgresBulk:
             raise _translated(error) from None
         return count
 
+    def _insert(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> int:
+        """Without COPY, which Postgres does not do where rows are guarded also from their owner."""
+        count = 0
+        statement = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join(['%s'] * len(columns))})".encode()
+        try:
+            with self._db.cursor() as cursor:
+                for piece in pieces(rows):
+                    cursor.executemany(statement, piece)
+                    count += len(piece)
+        except (psycopg.Error, OverflowError, UnicodeEncodeError) as error:
+            raise _translated(error) from None
+        return count
+
     def _index(self, id: int, text: int, rows: Sequence[Row]) -> None:
         plain = [(row[id], row[text].replace("\x00", " ")) for row in rows if row[text] is not None]
         self._copy(
             "store_words", ("id", "text", "words"), ([*row, list(dict.fromkeys(words_of(row[1])))] for row in plain)
         )
 
+    def _check_sees_all(self) -> bool:
+        """Whether rows are guarded from this role too. Raises ``LedgerBusy`` where it would not see all of them."""
+        found = self._db.execute(_GUARD).fetchone()
+        self._db.rollback()
+        if found is not None and not found[0]:
+            raise LedgerBusy(
+                "This role sees rows of one tenant at a time, and this needs all: give the URL of the tables' owner."
+            )
+        return found is not None and bool(found[1])
+
     @contextmanager
     def _connected(self) -> Generator[psycopg.Connection[Row]]:
         try:
             with psycopg.connect(self._url) as db:
                 self._opened = db
+                self._guarded = self._check_sees_all()
                 yield db
         except psycopg.Error as error:
             raise _translated(error) from error
