@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -34,7 +34,7 @@ async def clock(ctx: Context) -> float:
 
 
 @contextmanager
-def database(name: str) -> Iterator[str]:
+def database(name: str) -> Generator[str]:
     """An empty database on the session's Postgres."""
     server = postgres.shared()
     with psycopg.connect(server.url(), autocommit=True) as db:
