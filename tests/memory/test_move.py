@@ -18,10 +18,12 @@ from dragoman.memory.model import ApiKey, RunStatus, StoreItem
 from dragoman.memory.move import Verified, move
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.bulk import PostgresBulk
+from dragoman.memory.sealing import MasterKeyMissing
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.departure import departing
 from dragoman.memory.store import StoreLedger
 
+from .conftest import MASTERS
 from .every_kind import WORKER, Made, make
 from .helpers import assert_gapless, submit
 
@@ -106,6 +108,18 @@ async def test_what_was_under_way_goes_on_after_the_move(tmp_path: Path, url: st
 
 async def _found(ledger: StoreLedger, query: str) -> Sequence[StoreItem]:
     return await ledger.search_items("acme", (), query=query)
+
+
+async def test_what_is_sealed_stays_sealed_and_opens_with_the_same_keys(tmp_path: Path, url: str) -> None:
+    path = tmp_path / "ledger.db"
+    async with opened(SqliteLedger(path, masters=MASTERS)) as ledger:
+        made = await make(ledger, "acme")
+    await moved(path, url)
+    with pytest.raises(MasterKeyMissing):
+        await postgres_ledger(url).open()
+    async with opened(postgres_ledger(url, MASTERS)) as ledger:
+        assert (await ledger.load("acme", made.done)).run.output == {"by": "person-4711"}
+        assert [item.key for item in await _found(ledger, "darjeeling")] == ["likes"]
 
 
 async def test_a_database_that_is_not_empty_is_refused_and_stays_as_it_is(tmp_path: Path, url: str) -> None:
