@@ -25,7 +25,8 @@ SELECT t.id FROM threads AS t WHERE t.tenant = ?1 AND t.id > ?2 ORDER BY t.id LI
 EXISTS (SELECT 1 FROM runs AS p WHERE p.tenant = r.tenant AND p.id = r.parent_run_id AND p.ended_at IS NULL)
 OR EXISTS (SELECT 1 FROM runs AS c INDEXED BY runs_by_parent
     WHERE c.tenant = r.tenant AND c.parent_run_id = r.id AND c.parent_run_id IS NOT NULL AND c.ended_at IS NULL)
-OR EXISTS (SELECT 1 FROM deliveries AS d WHERE d.tenant = r.tenant AND d.run_id = r.id AND d.status = 'active')
+OR EXISTS (SELECT 1 FROM deliveries AS d INDEXED BY sqlite_autoindex_deliveries_1
+    WHERE d.tenant = r.tenant AND d.run_id = r.id AND d.status = 'active')
 
 -- :name run_of_active_thread
 EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_running
@@ -41,14 +42,14 @@ OR EXISTS (SELECT 1 FROM runs AS o INDEXED BY runs_pending
 
 -- :name free_runs
 -- tenant, JSON array of ids
-SELECT r.id, r.ordinal, r.ended_at, r.artifacts, r.metadata FROM runs AS r
+SELECT r.id, r.ordinal, r.ended_at, r.artifacts, r.metadata FROM runs AS r INDEXED BY sqlite_autoindex_runs_1
 WHERE r.tenant = ?1 AND r.id IN (SELECT value FROM json_each(?2)) AND r.ended_at IS NOT NULL
   AND NOT ({run_is_needed}) AND NOT ({run_of_active_thread});
 
 -- :name free_threads
--- tenant, JSON array of ids, before
+-- The plus keeps it from being read by all that are as old. tenant, JSON array of ids, before
 SELECT t.id FROM threads AS t
-WHERE t.tenant = ?1 AND t.id IN (SELECT value FROM json_each(?2)) AND t.updated_at < ?3
+WHERE t.tenant = ?1 AND t.id IN (SELECT value FROM json_each(?2)) AND +t.updated_at < ?3
   AND NOT EXISTS (SELECT 1 FROM crons AS k WHERE k.tenant = t.tenant AND k.thread_id = t.id AND k.thread_id IS NOT NULL)
   AND NOT ({thread_is_active})
   AND NOT EXISTS (SELECT 1 FROM runs AS r INDEXED BY runs_by_thread
@@ -95,7 +96,7 @@ UPDATE runs SET artifacts = 0 WHERE tenant = ?1 AND id IN {run_ids};
 
 -- :name old_deliveries
 -- tenant, JSON array of ids, done before, dead before
-SELECT ordinal FROM deliveries WHERE tenant = ?1 AND run_id IN {run_ids}
+SELECT ordinal FROM deliveries INDEXED BY sqlite_autoindex_deliveries_1 WHERE tenant = ?1 AND run_id IN {run_ids}
   AND ((status = 'done' AND updated_at < ?3) OR (status = 'dead' AND updated_at < ?4));
 
 -- :name purge_passed_letters
