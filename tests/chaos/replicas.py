@@ -100,6 +100,11 @@ class Replica:
             assert self._process is not None
             self._process.wait()
 
+    def wait(self, seconds: float) -> None:
+        """Wait for its end. Raises ``subprocess.TimeoutExpired``."""
+        assert self._process is not None
+        self._process.wait(seconds)
+
     def end(self) -> None:
         """Kill it if it is there, stopped or not."""
         if self.up:

@@ -8,17 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import httpx
 import pytest
 
 from .database import Database
 from .form import FAULTS, Turns
-from .replicas import Replica
+from .replicas import Replica, Replicas
 from .storm import Storm
 
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 LEASE: Final = 30.0
 AWAY: Final = 23.0
+STOPPED: Final = 45.0
 
 
 def _three(folder: Path, database: Database) -> Sequence[Replica]:
@@ -35,6 +37,22 @@ async def test_a_database_that_crashes_under_load_costs_no_run_its_worker(tmp_pa
         await storm.load.some_more(15)
         found = await storm.finish()
         assert found.taken_over == 0, "a lease was lost for a pause under its length"
+
+
+async def test_a_server_is_stopped_though_its_database_is_away(tmp_path: Path) -> None:
+    database = Database()
+    try:
+        await database.apart("make")
+        server = Replica("server", tmp_path, database.url(), environment={"DRAGOMAN_ENGINE__GRACE": "1"})
+        async with Replicas(server), httpx.AsyncClient(base_url=server.url) as client:
+            for number in range(5):
+                body = {"agent_id": "lingers", "input": {"number": number}}
+                assert (await client.post("/runs", json=body)).status_code == 200
+            await asyncio.to_thread(database.stop, signal.SIGQUIT)
+            server.send(signal.SIGTERM)
+            await asyncio.to_thread(server.wait, STOPPED)
+    finally:
+        database.remove()
 
 
 async def test_a_database_that_is_away_for_over_twenty_seconds_is_ridden_out(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -36,7 +37,7 @@ from dragoman.engine.subscribe import follow
 from dragoman.engine.threads import ThreadVerbs
 from dragoman.engine.waiters import Looking, Waiters
 from dragoman.engine.worker import Worker
-from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, QueueFull, RunEnded
+from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, LedgerBusy, QueueFull, RunEnded
 from dragoman.memory.ids import uuid7
 from dragoman.memory.latest import Latest
 from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission, Submitted
@@ -102,7 +103,9 @@ class Engine(ThreadVerbs, ItemVerbs):
         await self.sweeper.stop()
         if self._loops is not None:
             await self._loops.stop()
-        await self.presence.stop()
+        with suppress(TimeoutError):  # not for a ledger that is away
+            async with asyncio.timeout(_CANCEL_PATIENCE):
+                await self.presence.stop()
         tasks = [a.task for a in self._activations.values() if a.task is not None]
         if tasks:
             await asyncio.wait(tasks, timeout=self.settings.grace if grace is None else grace)
@@ -111,8 +114,11 @@ class Engine(ThreadVerbs, ItemVerbs):
         left = [a.task for a in self._activations.values() if a.task is not None]
         if left:
             await asyncio.wait(left, timeout=_CANCEL_PATIENCE)
-        for activation in list(self._activations.values()):  # whoever does not take its cancellation loses its lease
-            await self._force(activation, Change(RunStatus.QUEUED))
+        # Whoever does not take its cancellation loses its lease; where that cannot be written, the lease runs out.
+        with suppress(TimeoutError, LedgerBusy):
+            async with asyncio.timeout(_CANCEL_PATIENCE):
+                for activation in list(self._activations.values()):
+                    await self._force(activation, Change(RunStatus.QUEUED))
         for task in list(self._background):
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
