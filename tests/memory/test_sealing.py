@@ -109,7 +109,15 @@ def touched(db: sqlite3.Connection, sql: str) -> set[tuple[str, str]]:
 
 
 def test_every_statement_that_touches_what_is_sealed_goes_through_the_seal(tmp_path: Path) -> None:
-    looked_into = {"items_under", "threads_by", "threads_of", "threads_needing", "busy_threads"}
+    looked_into = {
+        "any_blob_reference",
+        "blob_reference",
+        "items_under",
+        "threads_by",
+        "threads_of",
+        "threads_needing",
+        "busy_threads",
+    }
     with closing(connect_writer(tmp_path / "ledger.db")) as db:
         migrate(db)
         for name, sql in SQL.items():
@@ -256,7 +264,7 @@ def numbers_of(folder: Path, sql: str) -> list[int]:
     """The numbers of the data keys that cells are sealed with."""
     with closing(sqlite3.connect(file_of(folder))) as db:
         cells = [cell for (cell,) in db.execute(sql) if cell[0] == 1]
-    return [int.from_bytes(cell[1:5], "big") for cell in cells]
+    return [int.from_bytes(cell[4:8], "big") for cell in cells]
 
 
 async def test_a_data_key_that_was_rolled_back_with_its_transaction_seals_nothing(tmp_path: Path) -> None:

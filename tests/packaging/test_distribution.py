@@ -21,6 +21,7 @@ _POSTGRES = sorted(file.stem for file in _PACKAGE.glob("*.py") if file.stem not 
 NEEDS_EXTRA = {
     "dragoman.a2a.client_grpc": "grpc",
     "dragoman.a2a.grpc_service": "grpc",
+    "dragoman.memory.blobs.objects": "blobs",
     **{f"dragoman.memory.postgres.{name}": "postgres" for name in _POSTGRES},
 }
 

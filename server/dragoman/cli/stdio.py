@@ -27,7 +27,7 @@ from dragoman.memory.sqlite import SqliteLedger
 from dragoman.settings import Settings, find, user_folder
 from dragoman.settings.faces import mcp_catalog, mcp_folders, mcp_settings, remote_peers
 from dragoman.settings.master_keys import is_sealing, master_keys
-from dragoman.settings.storage import made_ledger
+from dragoman.settings.storage import made_blobs, made_ledger
 from dragoman.telemetry import configure_logging
 
 __all__ = ["stdio"]
@@ -76,7 +76,7 @@ async def _open(settings: Settings) -> tuple[Settings, Ledger]:
     locked: LedgerLocked | None = None
     for path in _places(settings):
         here = settings.stored_at(path)
-        ledger = SqliteLedger(here.made_storage(), masters=master_keys(settings))
+        ledger = SqliteLedger(here.made_storage(), masters=master_keys(settings), blobs=made_blobs(settings))
         try:
             await ledger.open()
         except LedgerLocked as error:

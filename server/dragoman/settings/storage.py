@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dragoman.memory.blobs import Blobs, blob_place
+from dragoman.memory.blobs.opening import is_url
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sealing.turning import Sealing
@@ -16,14 +19,26 @@ if TYPE_CHECKING:
     from dragoman.memory.postgres.blocking import PostgresDeliveries, PostgresKeys
     from dragoman.memory.postgres.ledger import PostgresLedger
 
-__all__ = ["Sealing", "delivery_table", "is_there", "key_table", "made_ledger", "sealing"]
+__all__ = ["Sealing", "delivery_table", "is_there", "key_table", "made_blobs", "made_ledger", "sealing"]
 
 
 def made_ledger(settings: Settings) -> SqliteLedger | PostgresLedger:
     """The ledger, not opened. Raises ``DragomanError`` where an extra is missing, and as ``master_keys`` does."""
     url = settings.storage_url
     keys = master_keys(settings)
-    return SqliteLedger(settings.made_storage(), masters=keys) if url is None else postgres_ledger(url, keys)
+    blobs = made_blobs(settings)
+    if url is None:
+        return SqliteLedger(settings.made_storage(), masters=keys, blobs=blobs)
+    return postgres_ledger(url, keys, blobs)
+
+
+def made_blobs(settings: Settings) -> Blobs | None:
+    """Where its large values are; None where they are in it. Raises ``DragomanError`` where an extra is missing."""
+    table = settings.blobs
+    if not table.url:
+        return None
+    place = table.url if is_url(table.url) else str((settings.base / Path(table.url).expanduser()).absolute())
+    return Blobs(blob_place(place), table.threshold, table.grace)
 
 
 def is_there(settings: Settings) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "A2aTable",
     "AgentTable",
     "AuthTable",
+    "BlobsTable",
     "CronTable",
     "EgressTable",
     "EngineTable",
@@ -191,6 +192,16 @@ class SealingTable(_Table):
 
     file: str = ""
     command: Annotated[tuple[str, ...], BeforeValidator(_arguments)] = ()
+
+
+class BlobsTable(_Table):
+    """``[blobs]``: where values of ``threshold`` bytes and more are kept: a folder, from that of the settings file, or
+    ``s3://``, ``gs://`` or ``az://`` with a bucket. Without a ``url`` all values are in the ledger. What nothing refers
+    to is collected after ``grace`` seconds and no later than three times that."""
+
+    url: str = ""
+    threshold: Annotated[Count, Field(ge=1024)] = 262_144
+    grace: Annotated[Seconds, Field(ge=3600)] = 86_400.0
 
 
 class A2aTable(_Table):
@@ -362,6 +373,7 @@ class Settings(_Table):
     crons: CronTable = CronTable()
     auth: AuthTable = AuthTable()
     sealing: SealingTable = SealingTable()
+    blobs: BlobsTable = BlobsTable()
     mcp: McpTable = McpTable()
     a2a: A2aTable = A2aTable()
     egress: EgressTable = EgressTable()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from dragoman.memory.errors import DragomanError
 
 if TYPE_CHECKING:
+    from dragoman.memory.blobs.aside import Blobs
     from dragoman.memory.postgres.ledger import PostgresLedger
     from dragoman.memory.sealing.master_keys import MasterKeys
 
@@ -29,12 +30,12 @@ def is_postgres(storage: str) -> bool:
     return storage.startswith(_SCHEMES)
 
 
-def postgres_ledger(url: str, masters: MasterKeys | None = None) -> PostgresLedger:
-    """A ledger on the database at ``url``, not opened yet; with ``masters`` values are sealed. Raises ``DragomanError``
-    without the extra."""
+def postgres_ledger(url: str, masters: MasterKeys | None = None, blobs: Blobs | None = None) -> PostgresLedger:
+    """A ledger on the database at ``url``, not opened yet; with ``masters`` values are sealed, with ``blobs`` large
+    ones are put aside. Raises ``DragomanError`` without the extra."""
     missing = [name for name in ("psycopg", "psycopg_pool", "greenlet") if find_spec(name) is None]
     if missing:
         raise DragomanError(f"Postgres needs {' and '.join(missing)}: install dragoman[postgres].")
     from dragoman.memory.postgres.ledger import PostgresLedger
 
-    return PostgresLedger(url, masters=masters)
+    return PostgresLedger(url, masters=masters, blobs=blobs)

@@ -8,14 +8,16 @@ one's runs when they have run out. Above: the engine, which sees ``dragoman.memo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from dragoman.memory.errors import LedgerBusy
+from dragoman.memory.blobs.aside import Blobs
+from dragoman.memory.blobs.sweeping import sweep_on
+from dragoman.memory.errors import Conflict, LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.keeper import Keeper
@@ -32,6 +34,7 @@ from dragoman.memory.sealing.master_keys import MasterKeys, check_known
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
+from dragoman.memory.verbs.blobs import BLOBS_UNNAMED, refers_to_blobs, unused_blobs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -61,7 +64,8 @@ class PostgresLedger(
     loop.
 
     ``connections`` is the most that it opens. While the database is out of reach, callers wait up to ``patience``
-    seconds. With ``masters`` values are sealed; a ``keyless`` ledger is for what never is.
+    seconds. With ``masters`` values are sealed, with ``blobs`` large ones are put aside; a ``keyless`` ledger is for
+    what is neither.
     """
 
     def __init__(
@@ -72,10 +76,13 @@ class PostgresLedger(
         patience: float = 20.0,
         polls: float = 1.0,
         masters: MasterKeys | None = None,
+        blobs: Blobs | None = None,
         keyless: bool = False,
     ) -> None:
         self._url = url
         self._masters = masters
+        self._blobs = blobs
+        self._sweeping: asyncio.Task[None] | None = None
         self._keyless = keyless
         self._connections = connections
         self._patience = patience
@@ -88,7 +95,8 @@ class PostgresLedger(
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached, ``MasterKeyMissing``."""
+        """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached, ``MasterKeyMissing``, and
+        ``Conflict`` when there are blobs and no ``blobs``."""
         if self._opened is not None:
             return
         await self.migrate()
@@ -104,15 +112,20 @@ class PostgresLedger(
             open=False,
         )
         await pool.open()
-        runner = Runner(pool, self._patience, self._told, None if self._masters is None else Keyring(self._masters))
+        keys = None if self._masters is None else Keyring(self._masters)
+        runner = Runner(pool, self._patience, self._told, keys, self._blobs)
         if not self._keyless:
             try:
                 check_known(await runner.read(_masters_used), self._masters)
+                if self._blobs is None and await runner.read(refers_to_blobs):
+                    raise Conflict(BLOBS_UNNAMED)
             except BaseException:
                 await pool.close()
                 raise
         self._bell = Bell(self._url, runner.notify)
         self._opened = pool, runner, Lanes(runner, self._remembered)
+        if self._blobs is not None:
+            self._sweeping = asyncio.create_task(sweep_on(self._blobs, self._unused_blobs))
 
     async def migrate(self) -> list[str]:
         """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""
@@ -131,12 +144,18 @@ class PostgresLedger(
             return
         (pool, runner, lanes), self._opened = self._opened, None
         bell, self._bell = self._bell, None
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         await self._keeper.close()
         await asyncio.shield(asyncio.ensure_future(_close(pool, runner, lanes, bell)))
 
     async def ping(self) -> None:
         """See ``Ledger.ping``."""
         await self._runner.read(_ping)
+
+    async def _unused_blobs(self, names: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        found: list[tuple[str, bytes]] = await self._runner.read(unused_blobs, names)
+        return found
 
     async def turn(self, work: Callable[[PostgresTx], T]) -> T:
         """Do a piece of ``sealing/turning.py`` in a transaction."""

@@ -32,12 +32,10 @@ class Member(PostgresTx):
 
     def __init__(self, whole: PostgresTx, ordinals: Asked | None) -> None:
         super().__init__(whole._connection, whole.scope, whole.pace)
-        if whole.keys is not None:
-            self.seal_with(whole.keys)
         self._entered = True
         self._whole = whole
-        if whole.keys is not None:
-            self.seal_with(whole.keys)
+        if whole.keys is not None or whole.blobs is not None:
+            self.seal_with(whole.keys, whole.blobs)
         self._ordinals = ordinals
         self.moves: list[Move] = []
         self.asked = False

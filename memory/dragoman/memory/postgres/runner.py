@@ -14,10 +14,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
+from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
@@ -57,7 +59,7 @@ class _Again(Exception):
 
 class Runner:
     """Runs verbs on a pool's connections, from one event loop. ``told`` hears of what was committed. With ``keys``
-    values are sealed."""
+    values are sealed, with ``blobs`` large ones are put aside."""
 
     def __init__(
         self,
@@ -65,9 +67,11 @@ class Runner:
         patience: float,
         told: Callable[[PostgresTx], None],
         keys: Keyring | None = None,
+        blobs: Blobs | None = None,
     ) -> None:
         self._pool = pool
         self._keys = keys
+        self._blobs = blobs
         self.patience = patience
         self._told = told
         self._pace = Pace(_SHARERS)
@@ -132,7 +136,9 @@ class Runner:
         races = 0
         while True:
             try:
-                return await attempt(*args)
+                if self._blobs is None:
+                    return await attempt(*args)
+                return await self._blobs.served(partial(attempt, *args), self._make_key)
             except Failed as error:
                 races += 1
                 if error.state not in _RACES and error.state != _UNIQUE:
@@ -145,6 +151,9 @@ class Runner:
                     raise LedgerBusy(f"The database is out of reach: {error}") from None
                 pause = random.uniform(_PAUSE / 2, _PAUSE)
             await asyncio.sleep(pause)
+
+    async def _make_key(self, tenant: str) -> None:
+        await self.write(_make_key, tenant)
 
     async def _connection(self, silence: float) -> Connection:
         try:
@@ -171,8 +180,8 @@ class Runner:
     ) -> T:
         connection = await self._connection(silence)
         tx = PostgresTx(connection, scope_of(verb, args), self._pace)
-        if self._keys is not None:
-            tx.seal_with(self._keys.within())
+        if self._keys is not None or self._blobs is not None:
+            tx.seal_with(None if self._keys is None else self._keys.within(), self._blobs)
         result: list[T] = []
         lost = ""
         try:
@@ -213,8 +222,8 @@ class Runner:
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = await self._connection(_SILENCE)
         asking = Asking(connection, scope_of(verb, args))
-        if self._keys is not None:
-            asking.seal_with(self._keys)
+        if self._keys is not None or self._blobs is not None:
+            asking.seal_with(self._keys, self._blobs)
         try:
             return await spawn(_read, asking, verb, args)
         except Lost as error:
@@ -242,6 +251,10 @@ def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
     value = verb(asking, *args)
     asking.finish()
     return value
+
+
+def _make_key(tx: PostgresTx, tenant: str) -> None:
+    tx.make_key(tenant)
 
 
 def _proof(asking: Asking, tenant: str, thread_id: str, seq: int, run_id: str, at: int) -> list[tuple[Any, ...]]:

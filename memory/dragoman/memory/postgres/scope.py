@@ -30,6 +30,8 @@ _LOOK_ACROSS: Final = frozenset(
         "admission._undriven",
         "admission._waits",
         "admission._withdraw",
+        "blobs.refers_to_blobs",
+        "blobs.unused_blobs",
         "claim.claim",
         "claim.sweep",
         "crons.read_due",

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from dragoman.memory.blobs.aside import BlobsWanted
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ledger import Lease
 from dragoman.memory.postgres.bridge import Part
@@ -88,7 +89,7 @@ class _Going:
         try:
             if self._part.goes_on():
                 return True
-        except Alone:
+        except (Alone, BlobsWanted):
             self._leave(ALONE)
         except Exception as error:
             self._leave(Outcome(error=error))

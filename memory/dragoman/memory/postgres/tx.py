@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.codec import dumps
 from dragoman.memory.postgres.bridge import wait
 from dragoman.memory.postgres.dialect import OWN, Statement, several, statement
@@ -139,12 +140,18 @@ class Asking:
         self.in_transaction = False
         self._entered = False
         self.keys: Keyring | None = None
+        self.blobs: Blobs | None = None
         self._sealing: Statements | None = None
 
-    def seal_with(self, keys: Keyring) -> None:
-        """Seal what is written from now on, and open what is read."""
-        self.keys = keys
-        self._sealing = Statements(keys, lambda sql, parameters: self.send(statement(sql), parameters))
+    def seal_with(self, keys: Keyring | None, blobs: Blobs | None) -> None:
+        """Seal what is written from now on and put aside what is large of it, and open what is read."""
+        self.keys, self.blobs = keys, blobs
+        self._sealing = Statements(keys, lambda sql, parameters: self.send(statement(sql), parameters), blobs)
+
+    def make_key(self, tenant: str) -> None:
+        """See that a tenant has a data key."""
+        if self._sealing is not None:
+            self._sealing.make_key(tenant)
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Ask a shared statement."""

@@ -1,8 +1,8 @@
 """One value, sealed and opened; and the parameters and rows of a statement, of which ``places`` says what is sealed.
 
-A sealed value is the byte 1 (which no JSON begins with), the data key's number, a nonce of 96 random bits and what
-AES-256-GCM makes of the value; of a text, the character U+0001 and the rest in Base64. What does not begin so was
-written before sealing was on, and is read as it is. Below: ``data_keys``. Above: ``cursors``, and the ledgers.
+A sealed value is four bytes that say so (no JSON begins with them), the data key's number, a nonce of 96 random bits
+and what AES-256-GCM makes of the value; of a text, the character U+0001 and the rest in Base64. What does not begin so
+was written before sealing was on, and is read as it is. Below: ``data_keys``. Above: ``cursors``, and the ledgers.
 """
 
 from __future__ import annotations
@@ -10,22 +10,22 @@ from __future__ import annotations
 import os
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 
 from dragoman.memory.errors import LedgerBusy
-from dragoman.memory.sealing.data_keys import Ask, DataKey, Keyring
+from dragoman.memory.sealing.data_keys import SEALED, Ask, DataKey, Keyring
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.places import Place
 from dragoman.memory.sealing.words import Words
 
 __all__ = ["SEALED", "Cells", "is_sealed"]
 
-SEALED: Final = 1
 _MARK: Final = "\x01"
-_HEAD: Final = 5
+_MAGIC: Final = len(SEALED)
+_HEAD: Final = _MAGIC + 4
 _NONCE: Final = 12
 # They tell nothing, and much of what is kept is these.
 _SHORT: Final = 15
@@ -37,7 +37,7 @@ _ATTEMPT: Final = b'{"attempt":'
 
 def is_sealed(value: Any) -> bool:
     """Whether a value as it is kept is sealed."""
-    return value.startswith(_MARK) if type(value) is str else type(value) is bytes and value[:1] == b"\x01"
+    return value.startswith(_MARK) if type(value) is str else type(value) is bytes and value.startswith(SEALED)
 
 
 def _tells_nothing(value: Any) -> bool:
@@ -46,7 +46,7 @@ def _tells_nothing(value: Any) -> bool:
 
 
 def _number(value: Any, text: bool) -> int:
-    head = a2b_base64(value[1:9]) if text else value[1:_HEAD]
+    head = a2b_base64(value[1:9]) if text else value[_MAGIC:_HEAD]
     return int.from_bytes(head[:4], "big")
 
 
@@ -109,7 +109,7 @@ class Cells:
                 drawn += _NONCE
                 plain: bytes = value.encode() if text else value
                 whole = data.head + nonce + data.encrypt(nonce, plain, (prefix + named).encode())
-                values[start + at] = _MARK + b2a_base64(whole[1:], newline=False).decode() if text else whole
+                values[start + at] = _MARK + b2a_base64(whole[_MAGIC:], newline=False).decode() if text else whole
         return values
 
     def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
@@ -118,7 +118,7 @@ class Cells:
         broken: Unreadable | None = None
         for at, prefix, text, key in place.reads:
             value = row[at]
-            if value and (value[0] == _MARK if text else value[0] == SEALED):
+            if value and (value[0] == _MARK if text else value.startswith(SEALED)):
                 names = [row[~part] if part < 0 else parameters[part] for part in key]
                 try:
                     values[at] = self.open(value, prefix, names, text)
@@ -134,13 +134,13 @@ class Cells:
         """A value sealed to its column and row; ``key`` names the row and begins with the tenant."""
         data, nonce = self._sealing(key[0]), os.urandom(_NONCE)
         whole = data.head + nonce + data.encrypt(nonce, value.encode() if text else value, _sealed_to(prefix, key))
-        return _MARK + b2a_base64(whole[1:], newline=False).decode() if text else whole
+        return _MARK + b2a_base64(whole[_MAGIC:], newline=False).decode() if text else whole
 
     def open(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
         """A sealed value. Raises ``Unreadable`` for one that was changed or belongs elsewhere."""
         try:
-            whole = b"\x01" + a2b_base64(value[1:]) if text else value
-            data = self._keys.key(key[0], int.from_bytes(whole[1:_HEAD], "big"), self._ask)
+            whole = SEALED + a2b_base64(value[1:]) if text else value
+            data = self._keys.key(key[0], int.from_bytes(whole[_MAGIC:_HEAD], "big"), self._ask)
             nonce, sealed = whole[_HEAD : _HEAD + _NONCE], whole[_HEAD + _NONCE :]
             plain = data.cipher.decrypt(nonce, sealed, _sealed_to(prefix, key))
         except (InvalidTag, NotBase64, ValueError):
@@ -160,6 +160,10 @@ class Cells:
                 return None
             value = self.open(value, prefix, key, text)
         return self.seal(value, prefix, key, text)
+
+    def namer(self, tenant: str) -> Callable[[bytes], bytes]:
+        """What makes names of a tenant's values that tell nothing."""
+        return self._sealing(tenant).named
 
     # -- keys ---------------------------------------------------------------------------------------------------------
     def _sealing(self, tenant: str) -> DataKey:

@@ -1,4 +1,4 @@
-"""Statements run with their parameters sealed, and their rows opened as they are read.
+"""Statements run with their parameters sealed and large ones put aside, and their rows opened as they are read.
 
 One row that cannot be read must not hold up the others: a list of work is given without it, a list that is shown tells
 it in the place of the value, and what reads the row itself is told ``Unreadable``.
@@ -7,13 +7,16 @@ it in the place of the value, and what reads the row itself is told ``Unreadable
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
+from dragoman.memory.blobs.aside import Blobs, BlobsWanted, Name
 from dragoman.memory.codec import dumps
 from dragoman.memory.sealing.cells import Cells
 from dragoman.memory.sealing.data_keys import Ask, Keyring
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.places import Place, places
+from dragoman.memory.sealing.references import BLOB, References
 from dragoman.memory.sealing.words import FOUND, KEPT, shown
 from dragoman.memory.statements import SQL
 
@@ -30,19 +33,20 @@ _SHOWN: Final = frozenset(
     if name.startswith(("assistants_by_", "assistant_versions", "deliveries_", "dead_letters_", "items_"))
     or ("runs_" in name and name.endswith("_before"))
 )
+_AT_ONCE: Final = 200  # rows
 _NO_VALUE: Final = ("runs|setup|", "deliveries|options|")
 
 
 class Opened:
     """A cursor whose rows are opened when they are looked at."""
 
-    __slots__ = ("_cells", "_cursor", "_parameters", "_place", "_sql", "_words")
+    __slots__ = ("_cursor", "_of", "_parameters", "_place", "_sql", "_words")
 
     def __init__(
-        self, cursor: Any, cells: Cells, sql: str, place: Place, parameters: Sequence[Any], words: Mapping[str, str]
+        self, cursor: Any, of: Statements, sql: str, place: Place, parameters: Sequence[Any], words: Mapping[str, str]
     ) -> None:
         self._cursor = cursor
-        self._cells = cells
+        self._of = of
         self._sql = sql
         self._place = place
         self._parameters = parameters
@@ -57,61 +61,100 @@ class Opened:
     def fetchone(self) -> tuple[Any, ...] | None:
         """The next row. Raises ``Unreadable``."""
         row = self._cursor.fetchone()
-        return None if row is None else self._cells.opened(self._place, self._parameters, row)
+        return None if row is None else self._of.row(self._place, self._parameters, row)
 
     def fetchall(self) -> list[tuple[Any, ...]]:
         """The rows that are left."""
         return list(self)
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        for row in self._cursor:
+        rows = iter(self._cursor)
+        for row in rows:
             try:
-                found = self._cells.opened(self._place, self._parameters, row)
+                found = self._of.row(self._place, self._parameters, row)
             except Unreadable as error:
                 if self._sql in _WORK:
                     continue
                 if self._sql not in _SHOWN or error.row is None:
                     raise
                 found = _told(self._place, row, error)
+            except BlobsWanted as wanted:
+                raise BlobsWanted({}, (*wanted.get, *self._also(rows)), wanted.key) from None
             yield shown(found, self._words) if self._words else found
+
+    def _also(self, rows: Iterator[tuple[Any, ...]]) -> Iterator[Name]:
+        """What the next rows want, so that it is got at once."""
+        for row in islice(rows, _AT_ONCE):
+            try:
+                self._of.row(self._place, self._parameters, row)
+            except BlobsWanted as wanted:
+                yield from wanted.get
+            except Unreadable:
+                continue
 
 
 class Statements:
-    """The statements of one transaction or connection. ``ask`` runs one on it as it is."""
+    """The statements of one transaction or connection. ``ask`` runs one on it as it is; with ``keys`` values are
+    sealed, with ``blobs`` large ones are put aside."""
 
-    __slots__ = ("_cells", "_places")
+    __slots__ = ("_cells", "_places", "_references")
 
-    def __init__(self, keys: Keyring, ask: Ask) -> None:
-        self._cells = Cells(keys, ask)
+    def __init__(self, keys: Keyring | None, ask: Ask, blobs: Blobs | None = None) -> None:
+        self._cells = None if keys is None else Cells(keys, ask)
+        self._references = None if blobs is None else References(blobs, self._cells)
         self._places = places()
 
     def run(self, execute: Run, sql: str, parameters: Sequence[Any]) -> Any:
-        """Run a statement by ``execute``; what it gives is a cursor as that one's."""
+        """Run a statement by ``execute``; what it gives is a cursor as that one's. Raises ``BlobsWanted``."""
         cells = self._cells
-        if sql is KEPT:
+        if sql is KEPT and cells is not None:
             return execute(sql, cells.words.kept(parameters))
         place = self._places.get(sql)
         if place is None:
             return execute(sql, parameters)
         words: Mapping[str, str] = {}
-        given = cells.sealed(place, parameters) if place.writes else parameters
-        if sql is FOUND:
+        given = self._given(place, parameters) if place.writes else parameters
+        if sql is FOUND and cells is not None:
             given, words = cells.words.asked(parameters)
         cursor = execute(sql, given)
-        return Opened(cursor, cells, sql, place, parameters, words) if place.reads else cursor
+        return Opened(cursor, self, sql, place, parameters, words) if place.reads else cursor
 
     def rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
-        """The values of rows that are inserted later, sealed."""
+        """The values of rows that are inserted later, sealed. Raises ``BlobsWanted``."""
         place = self._places.get(sql)
-        return values if place is None else self._cells.sealed(place, values)
+        return values if place is None else self._given(place, values)
 
     def opened(self, sql: str, parameters: Sequence[Any], row: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        """A row that a statement gave, opened. Raises ``Unreadable``."""
-        return None if row is None else self._cells.opened(self._places[sql], parameters, row)
+        """A row that a statement gave, opened. Raises ``Unreadable``, ``BlobsWanted``."""
+        return None if row is None else self.row(self._places[sql], parameters, row)
+
+    def row(self, place: Place, parameters: Sequence[Any], row: tuple[Any, ...]) -> tuple[Any, ...]:
+        """A row, opened. Raises ``Unreadable``, ``BlobsWanted``."""
+        if self._references is None:
+            return row if self._cells is None else self._cells.opened(place, parameters, row)
+        bare, names = self._references.bare(place, row)
+        opened = bare if self._cells is None else self._cells.opened(place, parameters, bare)
+        return self._references.filled(place, parameters, opened, names) if names else tuple(opened)
+
+    def _given(self, place: Place, parameters: Sequence[Any]) -> Sequence[Any]:
+        if self._references is None:
+            return parameters if self._cells is None else self._cells.sealed(place, parameters)
+        values, names = self._references.given(place, parameters)
+        if self._cells is not None:
+            values = self._cells.sealed(place, values)
+        for at, name in names.items():
+            values[at] = BLOB + name + values[at]
+        return values
+
+    def make_key(self, tenant: str) -> None:
+        """See that a tenant has a data key."""
+        if self._cells is not None:
+            self._cells.namer(tenant)
 
     def forget(self) -> None:
         """Something was rolled back."""
-        self._cells.forget()
+        if self._cells is not None:
+            self._cells.forget()
 
 
 def _told(place: Place, row: Sequence[Any], error: Unreadable) -> tuple[Any, ...]:

@@ -22,10 +22,13 @@ from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.master_keys import KEY_BYTES, MasterKeys
 from dragoman.memory.statements import SQL
 
-__all__ = ["Ask", "DataKey", "Keyring"]
+__all__ = ["SEALED", "Ask", "DataKey", "Keyring"]
 
 Ask = Callable[[str, tuple[Any, ...]], Any]
 """Runs a statement as it is, in the transaction at hand."""
+
+SEALED: Final = b"\x01\xd7dg"
+"""What a sealed value begins with. No JSON and no UTF-8 text does."""
 
 _BY_NUMBER: Final = SQL["data_key"]
 _NEWEST: Final = SQL["newest_data_key"]
@@ -44,7 +47,7 @@ class DataKey:
         self.number = number
         self.cipher = AESGCM(key)
         self.encrypt = self.cipher.encrypt
-        self.head = b"\x01" + number.to_bytes(4, "big")
+        self.head = SEALED + number.to_bytes(4, "big")
         self._naming = hmac.digest(key, b"dragoman names", sha256)
 
     def named(self, content: bytes) -> bytes:

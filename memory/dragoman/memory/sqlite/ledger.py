@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from dragoman.memory.admission import ANY_RUN, ClaimTerms
+from dragoman.memory.blobs.aside import Blobs
+from dragoman.memory.blobs.sweeping import sweep_on
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import (
@@ -27,7 +29,7 @@ from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.lockfile import LockFile
 from dragoman.memory.sqlite.reader import Reader
-from dragoman.memory.sqlite.sealed import check_keys
+from dragoman.memory.sqlite.sealed import check_blobs, check_keys
 from dragoman.memory.sqlite.through import WriterAndReader
 from dragoman.memory.sqlite.writer import Writer
 from dragoman.memory.verbs import (
@@ -42,6 +44,7 @@ from dragoman.memory.verbs import (
 )
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
+from dragoman.memory.verbs.blobs import unused_blobs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -61,12 +64,21 @@ class SqliteLedger(
     """The ledger at ``path`` (the file is made when it is not there), used from one event loop.
 
     ``fsync_deltas`` makes also token deltas safe from a power failure, at the price of a disk flush for each batch of
-    them. With ``masters`` values are sealed.
+    them. With ``masters`` values are sealed, with ``blobs`` large ones are put aside.
     """
 
-    def __init__(self, path: str | Path, *, fsync_deltas: bool = False, masters: MasterKeys | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        fsync_deltas: bool = False,
+        masters: MasterKeys | None = None,
+        blobs: Blobs | None = None,
+    ) -> None:
         self._path = Path(path)
         self._masters = masters
+        self._blobs = blobs
+        self._sweeping: asyncio.Task[None] | None = None
         self._fsync_deltas = fsync_deltas
         self._lock = LockFile(self._path)
         self._opened: WriterAndReader | None = None
@@ -76,21 +88,23 @@ class SqliteLedger(
     async def open(self) -> None:
         """See ``Ledger.open``. All leases end: their holders went with the last process.
 
-        Raises ``MasterKeyMissing``.
+        Raises ``MasterKeyMissing``, and ``Conflict`` when there are blobs and no ``blobs``.
         """
         if self._opened is not None:
             return
         await asyncio.to_thread(self._lock.acquire)
         try:
-            db = await asyncio.to_thread(_open, self._path, self._masters)
-            reader = Reader(self._path, self._masters)
+            db = await asyncio.to_thread(_open, self._path, self._masters, self._blobs)
+            reader = Reader(self._path, self._masters, self._blobs)
         except BaseException:
             self._lock.release()
             raise
-        writer = Writer(db, self._masters)
+        writer = Writer(db, self._masters, self._blobs)
         writer.start()
         self._opened = WriterAndReader(writer, reader)
         await writer.run(claim.expire_leases)
+        if self._blobs is not None:
+            self._sweeping = asyncio.create_task(sweep_on(self._blobs, self._unused_blobs))
 
     async def close(self) -> None:
         """See ``Ledger.close``."""
@@ -100,6 +114,8 @@ class SqliteLedger(
         await asyncio.shield(asyncio.ensure_future(self._close(opened)))
 
     async def _close(self, opened: WriterAndReader) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
         # The reader first: SQLite folds the WAL into the file when the last connection, the writer's, is closed.
         await opened.reader.close()
         await opened.writer.close()
@@ -128,6 +144,9 @@ class SqliteLedger(
         if not self._writer.alive:
             raise LedgerBusy("The ledger's writer has stopped.")
         self._reader.here(reading.ping)
+
+    async def _unused_blobs(self, names: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        return await self._reader.apart(unused_blobs, names)
 
     @property
     def _runner(self) -> WriterAndReader:
@@ -204,14 +223,14 @@ class SqliteLedger(
 
     async def load(self, tenant: str, run_id: str) -> RunView:
         """See ``Ledger.load``."""
-        run = self._reader.here(reading.read_run, tenant, run_id)
+        run = await self._reader.near(reading.read_run, tenant, run_id)
         if run.artifacts:
             return await self._reader.apart(reading.read_view, tenant, run_id)
-        return self._reader.here(reading.read_view, tenant, run_id) if run.interrupts else RunView(run)
+        return await self._reader.near(reading.read_view, tenant, run_id) if run.interrupts else RunView(run)
 
     async def find_run(self, tenant: str, idempotency_key: str) -> Run | None:
         """See ``Ledger.find_run``."""
-        return self._reader.here(reading.read_run_by_key, tenant, idempotency_key)
+        return await self._reader.near(reading.read_run_by_key, tenant, idempotency_key)
 
     async def journal(self, tenant: str, run_id: str) -> Mapping[str, Step]:
         """See ``Ledger.journal``."""
@@ -229,7 +248,7 @@ class SqliteLedger(
         """See ``Ledger.events``."""
         if run_id is not None:
             return await self._reader.apart(reading.read_events, tenant, thread_id, after, limit, run_id)
-        few = self._reader.here(reading.read_events, tenant, thread_id, after, min(limit, _FEW_EVENTS), None)
+        few = await self._reader.near(reading.read_events, tenant, thread_id, after, min(limit, _FEW_EVENTS), None)
         if len(few) < _FEW_EVENTS or limit <= _FEW_EVENTS:
             return few
         rest = limit - len(few)
@@ -244,12 +263,13 @@ class SqliteLedger(
         return self._reader.here(reading.read_depth)
 
 
-def _open(path: Path, masters: MasterKeys | None) -> sqlite3.Connection:
+def _open(path: Path, masters: MasterKeys | None, blobs: Blobs | None) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = connect_writer(path)
     try:
         migrate(db)
         check_keys(db, masters)
+        check_blobs(db, blobs)
     except sqlite3.Error as error:
         db.close()
         raise translated(error) from error

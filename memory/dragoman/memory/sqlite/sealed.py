@@ -1,6 +1,7 @@
-"""The embedded ledger's transactions and readers where values are sealed: every statement goes through ``sealing``.
+"""The embedded ledger's transactions and readers where values are sealed, or large ones put aside: every statement goes
+through ``sealing``.
 
-Without sealing nothing of this is used. Below: ``sealing``. Above: the writer and the readers.
+Without either nothing of this is used. Below: ``sealing``. Above: the writer and the readers.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any, cast
 
+from dragoman.memory.blobs.aside import Blobs
+from dragoman.memory.errors import Conflict
 from dragoman.memory.sealing.cursors import Statements
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.blobs import BLOBS_UNNAMED, refers_to_blobs
 from dragoman.memory.verbs.later import RowsLater
 
-__all__ = ["SealedTx", "check_keys", "opening"]
+__all__ = ["SealedTx", "check_blobs", "check_keys", "opening"]
 
 _RUN_BY_KEY = SQL["run_by_idempotency_key"]
 _USED = SQL["master_keys_used"]
@@ -27,9 +31,9 @@ class SealedTx(SqliteTx):
 
     __slots__ = ("_plain", "_sealing")
 
-    def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None = None) -> None:
         super().__init__(db)
-        self._sealing = Statements(Keyring(masters), db.execute)
+        self._sealing = _statements(db, masters, blobs)
         self._plain = super().execute
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
@@ -45,6 +49,10 @@ class SealedTx(SqliteTx):
         row = super().run_by_key(tenant, idempotency_key)
         return self._sealing.opened(_RUN_BY_KEY, (tenant, idempotency_key), row)
 
+    def make_key(self, tenant: str) -> None:
+        """See that a tenant has a data key."""
+        self._sealing.make_key(tenant)
+
     def forget(self) -> None:
         """See ``SqliteTx.forget``."""
         super().forget()
@@ -54,18 +62,30 @@ class SealedTx(SqliteTx):
 class _Opening:
     """A connection whose rows are opened."""
 
-    def __init__(self, db: sqlite3.Connection, masters: MasterKeys) -> None:
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None) -> None:
         self._db = db
-        self._sealing = Statements(Keyring(masters), db.execute)
+        self._sealing = _statements(db, masters, blobs)
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run one statement."""
         return self._sealing.run(self._db.execute, sql, parameters)
 
 
-def opening(db: sqlite3.Connection, masters: MasterKeys | None) -> sqlite3.Connection:
-    """A connection for verbs that read; the same one where nothing is sealed."""
-    return db if masters is None else cast("sqlite3.Connection", _Opening(db, masters))
+def _statements(db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None) -> Statements:
+    return Statements(None if masters is None else Keyring(masters), db.execute, blobs)
+
+
+def opening(db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None = None) -> sqlite3.Connection:
+    """A connection for verbs that read; the same one where nothing is sealed or put aside."""
+    if masters is None and blobs is None:
+        return db
+    return cast("sqlite3.Connection", _Opening(db, masters, blobs))
+
+
+def check_blobs(db: sqlite3.Connection, blobs: Blobs | None) -> None:
+    """Raises ``Conflict`` when values are in blobs and no place is named."""
+    if blobs is None and refers_to_blobs(db):
+        raise Conflict(BLOBS_UNNAMED)
 
 
 def check_keys(db: sqlite3.Connection, masters: MasterKeys | None) -> None:

@@ -31,7 +31,7 @@ class WriterAndReader:
 
     async def look(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> T:
         """See ``Through.look``."""
-        return self.reader.here(verb, *args)
+        return await self.reader.near(verb, *args)
 
     def read(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts) -> Awaitable[T]:
         """See ``Through.read``."""

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar, TypeVarTuple
 
+from dragoman.memory.blobs.aside import Blobs, BlobsWanted
 from dragoman.memory.errors import DragomanError, LedgerBusy
 from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sqlite.connection import translated
@@ -47,9 +48,12 @@ _Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 class Writer:
     """Owns a connection from ``start`` to ``close``. ``run`` is called from one event loop."""
 
-    def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None = None) -> None:
+    def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None = None, blobs: Blobs | None = None) -> None:
         self._db = db
-        self._tx = SqliteTx(db) if masters is None else SealedTx(db, masters)
+        self._tx = SqliteTx(db) if masters is None and blobs is None else SealedTx(db, masters, blobs)
+        self._blobs = blobs
+        self._serving: set[asyncio.Task[None]] = set()
+        self._passes: set[asyncio.Future[Any]] = set()
         self._loop = asyncio.get_running_loop()
         self._inbox: SimpleQueue[list[_Job] | None] = SimpleQueue()
         self._pending: list[_Job] = []
@@ -80,11 +84,14 @@ class Writer:
         if self._closed:
             raise LedgerBusy("The ledger is closed.")
         future: asyncio.Future[T] = self._loop.create_future()
+        self._queue((verb, args, relaxed, future))
+        return future
+
+    def _queue(self, job: _Job) -> None:
         if not self._pending:
             # Handing over after this turn of the loop lets the tasks that one COMMIT woke share the next one.
             self._loop.call_soon(self._hand_over)
-        self._pending.append((verb, args, relaxed, future))
-        return future
+        self._pending.append(job)
 
     def _hand_over(self, seen: int = 0) -> None:
         """Hand the verbs over, unless the last turn of a busy loop brought more: the next one may too."""
@@ -98,10 +105,57 @@ class Writer:
     async def close(self) -> None:
         """Finish what was handed over, then close the connection."""
         if not self._closed:
+            while self._serving:
+                await asyncio.wait(self._serving)
             self._closed = True
             self._hand_over()
             self._inbox.put(None)
         await asyncio.shield(self._ended)
+
+    def _resolve(self, outcomes: list[_Outcome]) -> None:
+        for future, value, error in outcomes:
+            if isinstance(error, BlobsWanted) and future not in self._passes:
+                self._go_on_with(value, error)
+            elif future.done():  # cancelled; what it asked for has happened all the same
+                continue
+            elif error is None:
+                future.set_result(value)
+            else:
+                future.set_exception(error)
+
+    def _go_on_with(self, job: _Job, wanted: BlobsWanted) -> None:
+        """Run a verb that wants blobs once more when they are where it wants them."""
+        task = self._loop.create_task(self._serve(job, wanted))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
+
+    async def _serve(self, job: _Job, wanted: BlobsWanted) -> None:
+        verb, args, relaxed, future = job
+        first: list[BlobsWanted] = [wanted]
+
+        async def again() -> Any:
+            if first:
+                raise first.pop()
+            one: asyncio.Future[Any] = self._loop.create_future()
+            self._passes.add(one)
+            try:
+                self._queue((verb, args, relaxed, one))
+                return await one
+            finally:
+                self._passes.discard(one)
+
+        async def make_key(tenant: str) -> None:
+            await self.run(_make_key, tenant)
+
+        assert self._blobs is not None
+        try:
+            result = await self._blobs.served(again, make_key)
+        except Exception as error:
+            if not future.done():
+                future.set_exception(error)
+        else:
+            if not future.done():
+                future.set_result(result)
 
     # -- in the thread ------------------------------------------------------------------------------------------------
 
@@ -115,7 +169,7 @@ class Writer:
                 stopping = self._take(jobs)
             batch, jobs = jobs[:_MAX_BATCH], jobs[_MAX_BATCH:]
             if batch:
-                self._call_loop(_resolve, self._write(batch))
+                self._call_loop(self._resolve, self._write(batch))
         self._db.close()
         self._call_loop(_end, self._ended)
 
@@ -166,7 +220,7 @@ class Writer:
             return future, value, None
         except Exception as error:
             self._roll_back()
-            return future, None, translated(error)
+            return future, job, translated(error)
 
     def _write_in_savepoint(self, job: _Job) -> _Outcome:
         verb, args, _, future = job
@@ -181,7 +235,7 @@ class Writer:
             self._tx.forget()
             execute("ROLLBACK TO job")
             execute("RELEASE job")
-            return future, None, translated(error)
+            return future, job, translated(error)
         execute("RELEASE job")
         return future, value, None
 
@@ -196,14 +250,9 @@ class Writer:
             self._full = full
 
 
-def _resolve(outcomes: list[_Outcome]) -> None:
-    for future, value, error in outcomes:
-        if future.done():  # cancelled; what it asked for has happened all the same
-            continue
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
+def _make_key(tx: SqliteTx, tenant: str) -> None:
+    if isinstance(tx, SealedTx):
+        tx.make_key(tenant)
 
 
 def _end(ended: asyncio.Future[None]) -> None:
