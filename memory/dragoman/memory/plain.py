@@ -6,15 +6,19 @@ imports and erasures. Below: ``sealing``.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import orjson
 
+from dragoman.memory.blobs.aside import path_of
+from dragoman.memory.blobs.place import BlobPlace, NoBlob
 from dragoman.memory.bulk import Bulk
 from dragoman.memory.sealing.cells import Cells, is_sealed
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.sealing.references import BLOB, BLOBBED
 from dragoman.memory.sealing.tables import TABLES
 from dragoman.memory.words import text_of, words_of
 
@@ -30,24 +34,38 @@ _ELSEWHERE: Final[Mapping[tuple[str, str], tuple[str, tuple[str, ...]]]] = {
 
 class Plain:
     """Opens and seals rows within a transaction of ``bulk``. Raises ``MasterKeyMissing`` where values are sealed with
-    keys that ``masters`` does not have."""
+    keys that ``masters`` does not have. ``blobs`` is where large values are; what is written is in its row."""
 
-    def __init__(self, bulk: Bulk, masters: MasterKeys | None) -> None:
+    def __init__(self, bulk: Bulk, masters: MasterKeys | None, blobs: BlobPlace | None = None) -> None:
         check_known((master for (master,) in bulk.rows("data_keys", ("master",))), masters)
         self._cells = None if masters is None else Cells(Keyring(masters), bulk.ask)
+        self._blobs = blobs
 
     def opened(self, table: str, row: Named) -> Named:
-        """The row with its values in the open. Raises ``Unreadable``."""
+        """The row with its values in the open. Blocks. Raises ``Unreadable``, ``NoBlob``."""
         cells = self._cells
-        if cells is None:
-            return row
         plain = dict(row)
         for column, prefix, key, is_text in _sealed(table, row):
-            if is_sealed(row[column]):
-                plain[column] = cells.open(row[column], prefix, key, is_text)
-        if table == "store_items" and is_sealed(row.get("text")):
+            value = row[column]
+            if type(value) is bytes and value.startswith(BLOB) and prefix in BLOBBED:
+                plain[column] = self._referred(value, row["tenant"])
+            elif cells is not None and is_sealed(value):
+                plain[column] = cells.open(value, prefix, key, is_text)
+        if cells is not None and table == "store_items" and is_sealed(row.get("text")):
             plain["text"] = _words(cells, plain)
         return plain
+
+    def _referred(self, reference: bytes, tenant: str) -> bytes:
+        """The value that is kept beside the ledger. What the reference says of it is the ledgers' to check."""
+        if self._blobs is None:
+            raise NoBlob("The ledger refers to blobs, and [blobs] url does not say where they are.")
+        name = tenant, reference[len(BLOB) : len(BLOB) + 32]
+        content = asyncio.run(self._blobs.get(path_of(name)))
+        if self._cells is None or not is_sealed(content):
+            return content
+        opened = self._cells.open(content, "blobs|content|", (tenant, name[1].hex()), False)
+        assert isinstance(opened, bytes)
+        return opened
 
     def sealed(self, table: str, row: Named) -> Named:
         """The row with its values as they are to be kept."""

@@ -13,7 +13,7 @@ from dragoman.cli.errors import CommandError
 from dragoman.memory.erasure import Found, Mention, Person, delete, find, redact
 from dragoman.settings import Settings
 from dragoman.settings import find as settings_of
-from dragoman.settings.bulk import bulk_tables
+from dragoman.settings.bulk import blob_place_of, bulk_tables
 from dragoman.settings.master_keys import master_keys
 from dragoman.settings.storage import is_there, made_ledger
 
@@ -43,7 +43,7 @@ def erase(
 def _found(settings: Settings, tenant: str, person: Person) -> Found:
     bulk = bulk_tables(settings)
     with bulk.reading():
-        return find(bulk, tenant, person, master_keys(settings))
+        return find(bulk, tenant, person, master_keys(settings), blob_place_of(settings))
 
 
 async def _delete(settings: Settings, tenant: str, found: Found, cancel: bool) -> None:
@@ -59,7 +59,7 @@ def _redacted(settings: Settings, tenant: str, person: Person) -> tuple[int, lis
     mentions = _found(settings, tenant, person).mentions
     bulk = bulk_tables(settings)
     with bulk.writing():
-        return redact(bulk, tenant, person, mentions, master_keys(settings))
+        return redact(bulk, tenant, person, mentions, master_keys(settings), blob_place_of(settings))
 
 
 # -- what is told -----------------------------------------------------------------------------------------------------

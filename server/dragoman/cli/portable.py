@@ -10,7 +10,7 @@ from dragoman.cli.errors import CommandError
 from dragoman.cli.shown import moment
 from dragoman.memory import portable
 from dragoman.settings import Settings, find
-from dragoman.settings.bulk import bulk_tables
+from dragoman.settings.bulk import blob_place_of, bulk_tables
 from dragoman.settings.master_keys import master_keys
 from dragoman.settings.storage import is_there
 
@@ -22,7 +22,7 @@ def export(file: Path, tenant: str, *, config: str | None, storage: str | None) 
     settings = _settings(config, storage)
     if not is_there(settings):
         raise CommandError(f"There is no ledger {settings.storage_path}.")
-    rows = portable.export_tenant(bulk_tables(settings), tenant, file, master_keys(settings))
+    rows = portable.export_tenant(bulk_tables(settings), tenant, file, master_keys(settings), blob_place_of(settings))
     print(f"{file}: tenant {tenant}: {_shown(rows)}.", file=sys.stderr)
     print("Its values are in the open, and what webhooks are sent with is in it: keep it as a secret.", file=sys.stderr)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from dragoman.memory.blobs import BlobPlace
 from dragoman.memory.bulk import Bulk
 from dragoman.memory.erasure.person import Person
 from dragoman.memory.plain import Plain
@@ -74,9 +75,11 @@ class Found:
     rows: Counter[str] = field(default_factory=Counter[str])
 
 
-def find(bulk: Bulk, tenant: str, person: Person, masters: MasterKeys | None = None) -> Found:
+def find(
+    bulk: Bulk, tenant: str, person: Person, masters: MasterKeys | None = None, blobs: BlobPlace | None = None
+) -> Found:
     """Look through all rows of a tenant, within a transaction of ``bulk``. Raises ``MasterKeyMissing``."""
-    return _Search(bulk, tenant, person, Plain(bulk, masters)).found()
+    return _Search(bulk, tenant, person, Plain(bulk, masters, blobs)).found()
 
 
 def plain_rows(bulk: Bulk, plain: Plain, table: str, tenant: str) -> Iterator[Named]:

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import orjson
 
+from dragoman.memory.blobs import BlobPlace
 from dragoman.memory.bulk import Bulk
 from dragoman.memory.codec import dumps
 from dragoman.memory.erasure.finding import KEYS, Mention
@@ -37,11 +38,16 @@ _TEXTS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def redact(
-    bulk: Bulk, tenant: str, person: Person, mentions: Sequence[Mention], masters: MasterKeys | None = None
+    bulk: Bulk,
+    tenant: str,
+    person: Person,
+    mentions: Sequence[Mention],
+    masters: MasterKeys | None = None,
+    blobs: BlobPlace | None = None,
 ) -> tuple[int, list[Mention]]:
     """Take the name out, within a writing transaction of ``bulk``; how many rows were changed, and what was left as it
     is: rows of active runs, and names in ids, addresses and bytes that are no text."""
-    plain = Plain(bulk, masters)
+    plain = Plain(bulk, masters, blobs)
     changed, left = 0, list[Mention]()
     for table in dict.fromkeys(mention.table for mention in mentions):
         wanted = {mention.key: mention for mention in mentions if mention.table == table}

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from dragoman.memory.blobs import BlobPlace
 from dragoman.memory.bulk import LAST_SEQ, Bulk
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError
@@ -30,8 +31,11 @@ _MORE: Final[Mapping[str, Mapping[str, str]]] = {
 }
 
 
-def export_tenant(source: Bulk, tenant: str, path: Path, masters: MasterKeys | None = None) -> Mapping[str, int]:
-    """Write all that a tenant has to a file; how many rows of each kind. ``masters`` open what is sealed.
+def export_tenant(
+    source: Bulk, tenant: str, path: Path, masters: MasterKeys | None = None, blobs: BlobPlace | None = None
+) -> Mapping[str, int]:
+    """Write all that a tenant has to a file; how many rows of each kind. ``masters`` open what is sealed,
+    ``blobs`` is where large values are.
 
     Raises ``Conflict`` when the file is there, ``MasterKeyMissing``, and ``DragomanError`` when there is nothing or a
     table is not known.
@@ -39,7 +43,7 @@ def export_tenant(source: Bulk, tenant: str, path: Path, masters: MasterKeys | N
     with source.reading():
         tables = source.tables()
         check_known(tables)
-        plain = Plain(source, masters)
+        plain = Plain(source, masters, blobs)
         with written(path, Header(tenant, now_micros())) as lines:
             for kind, about in KINDS.items():
                 for row in _rows(source, kind, about, tables[kind], tenant):
