@@ -72,7 +72,8 @@ STATEMENTS = [name for name, sql in SQL.items() if re.match("SELECT|INSERT|UPDAT
 @pytest.mark.parametrize("name", STATEMENTS)
 def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: str) -> None:
     for line in plan(db, name):
-        if line.startswith("SCAN ") and not line.removeprefix("SCAN ").startswith(OF_THE_STATEMENT):
+        of_blobs = name == "any_blob_reference" and line.endswith("_blobs")  # the first entry of each index
+        if line.startswith("SCAN ") and not of_blobs and not line.removeprefix("SCAN ").startswith(OF_THE_STATEMENT):
             assert line == f"SCAN {MAY_SCAN.get(name)}"
         assert "AUTOMATIC" not in line
         assert "TEMP B-TREE FOR ORDER BY" not in line or name in SORTED
