@@ -113,14 +113,14 @@ def _step_rows(thread: str, seq: int) -> Rows:
     return {
         "insert_final_step": [("floor", run, "s", "finished", "", 1, 0, now, b"1", None)],
         "insert_event": [("floor", thread, seq, run, "step.finished", now, b'{"step":"s","result":1}')],
-        "move_threads": [(thread, seq, 0, "busy", "NULL")],
+        "move_threads": [(thread, seq, 0, "busy", "NULL", now_micros())],
     }
 
 
 def _text_rows(thread: str, seq: int) -> Rows:
     return {
         "insert_event": [("floor", thread, seq, uuid7(), "text", now_micros(), b'{"text":"hello"}')],
-        "move_threads": [(thread, seq, 0, "busy", "NULL")],
+        "move_threads": [(thread, seq, 0, "busy", "NULL", now_micros())],
     }
 
 

@@ -22,7 +22,6 @@ pytestmark = pytest.mark.anyio
 
 _MANY = """
 INSERT INTO steps SELECT 'a', 'r' || n, 'k', 'finished', '', 1, 0, 0, '1' FROM generate_series(1, 3000) AS n;
-INSERT INTO events SELECT 'a', 't' || n % 30, 10 + n, 'r', 'x', 0, '1' FROM generate_series(1, 3000) AS n;
 INSERT INTO threads SELECT 'a', 't' || n, n, 'idle', 0, n, 0, '{}' FROM generate_series(1, 3000) AS n;
 """
 Db = psycopg.Connection[tuple[Any, ...]]
@@ -202,7 +201,6 @@ async def test_an_index_is_used_as_if_there_were_no_policy(app: Db, url: str) ->
         app.execute("SELECT set_config('dragoman.tenant', 'a', true)")
         for query, index in {
             "SELECT 1 FROM steps WHERE tenant = 'a' AND run_id = 'r' AND key = 'k'": "steps_pkey",
-            "SELECT 1 FROM events WHERE tenant = 'a' AND thread_id = 't' AND seq > 5 ORDER BY seq LIMIT 9": "events",
             "SELECT 1 FROM threads WHERE tenant = 'a' AND ordinal < 5 ORDER BY ordinal DESC": "threads_newest",
         }.items():
             plan = "\n".join(row for (row,) in app.execute(f"EXPLAIN {query}".encode()).fetchall())

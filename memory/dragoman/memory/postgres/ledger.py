@@ -19,6 +19,7 @@ from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.blobs.sweeping import sweep_on
 from dragoman.memory.errors import Conflict, LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
+from dragoman.memory.postgres.days import Days, DroppedDay, drop_days
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.lanes import Lanes
@@ -90,6 +91,7 @@ class PostgresLedger(
         self._polls = polls
         self._opened: tuple[AsyncConnectionPool[Connection], Runner, Lanes] | None = None
         self._remembered = Remembered()
+        self._days = Days()
         self._bell: Bell | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
@@ -160,6 +162,15 @@ class PostgresLedger(
     async def turn(self, work: Callable[[PostgresTx], T]) -> T:
         """Do a piece of ``sealing/turning.py`` in a transaction."""
         return await self._runner.write(_turn, work)
+
+    async def drop_days(self, before: int, keeping: Sequence[str] = ()) -> list[DroppedDay]:
+        """Drop the events of days that were over before a time (microseconds, UTC), a day's at once; newest last.
+
+        What must be kept longer is: all of the tenants in ``keeping``, and all of threads that a run is at work on or
+        waits on, that a parent's run needs or of which somebody is still to be told. Any other log begins with the mark
+        ``log.purged`` from then on, as it does when retention has taken its beginning.
+        """
+        return await self._runner.write(drop_days, before, keeping)
 
     @property
     def _runner(self) -> Runner:

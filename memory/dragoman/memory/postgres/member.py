@@ -15,8 +15,9 @@ from dragoman.memory.postgres.tx import Asked, PostgresTx
 
 __all__ = ["Alone", "Member", "Move"]
 
-Move = tuple[str, int, int, str, int | None]
-"""A thread's id, last number, checkpoint, status, and the time of the change where the last two have changed."""
+Move = tuple[str, int, int, str, int | None, int]
+"""A thread's id, last number, checkpoint, status, the time of the change where the last two have changed, and the time
+of its events."""
 
 _INSERT_THREAD: Final = OWN["insert_thread"]
 _THREAD_COLUMNS: Final = 9
@@ -73,15 +74,14 @@ class Member(PostgresTx):
         key = tenant, thread_id
         self.heads[key] = head
         self.touched.add(key)
-        numbered = key in self._numbered
-        self._numbered.discard(key)
+        numbered = self._numbered.pop(key, None)
         opened, moved = self._opened.pop(key, None), self._moved.pop(key, None)
         if opened is not None:
             self.insert_later(_INSERT_THREAD, _THREAD_COLUMNS, (*opened, head[0]))
         elif moved is not None:
-            self.moves.append((thread_id, *head, int(moved[2])))
-        elif numbered:
-            self.moves.append((thread_id, *head, None))
+            self.moves.append((thread_id, *head, int(moved[2]), int(moved[2])))
+        elif numbered is not None:
+            self.moves.append((thread_id, *head, None, numbered))
 
     def hand_over(self) -> None:
         """Give what is kept to the whole, to be sent with its next exchange."""

@@ -18,6 +18,7 @@ __all__ = ["migrate", "pending"]
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations" / "postgres"
 _LOCK: Final = 4_201_710_001  # any number that nobody else locks
+_AHEAD: Final = 7  # days of events
 
 
 def _known() -> dict[int, Path]:
@@ -49,6 +50,7 @@ async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
                     line = (number, file.stem, now_micros())
                     await connection.execute("INSERT INTO migrations VALUES (%s, %s, %s)", line)
         if lacking:
+            await connection.execute("SELECT dragoman_make_days(%s)", (_AHEAD,))
             await connection.execute("SELECT dragoman_secure()")  # all tables, also those that are new
         return lacking
     finally:

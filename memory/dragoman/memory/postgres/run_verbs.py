@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dragoman.memory.admission import ANY_RUN, ClaimTerms
 from dragoman.memory.ledger import Batch, Committed, Lease, Renewed, RunFilter, Submission, Submitted
 from dragoman.memory.model import Event, Json, Page, Run, RunView, Step
+from dragoman.memory.postgres.days import Days
 from dragoman.memory.postgres.expected import for_submission
 from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.lanes import Lanes
@@ -25,6 +26,7 @@ class RunVerbs(ABC):
     """See ``Ledger``."""
 
     _keeper: Keeper
+    _days: Days
 
     @property
     @abstractmethod
@@ -63,7 +65,9 @@ class RunVerbs(ABC):
     async def sweep(self, max_crashes: int) -> Sequence[tuple[Run, tuple[Event, ...]]]:
         """See ``Ledger.sweep``."""
         # Not when a database is back that was away: who was at work then has to renew first.
-        return await self._runner.write(claim.sweep, max_crashes, patience=0)
+        swept = await self._runner.write(claim.sweep, max_crashes, patience=0)
+        await self._days.make_ahead(self._runner)
+        return swept
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
         """See ``Ledger.commit``."""

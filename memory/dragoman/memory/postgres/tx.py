@@ -256,7 +256,7 @@ class PostgresTx(Asking):
         self._ready: dict[tuple[str, tuple[Any, ...]], Asked] = {}
         self._moved: dict[Key, Sequence[Any]] = {}
         self._opened: dict[Key, Sequence[Any]] = {}
-        self._numbered: set[Key] = set()
+        self._numbered: dict[Key, int] = {}  # when
         self._ordinal = 0
         self._run_ordinal: Asked | None = None
 
@@ -305,7 +305,7 @@ class PostgresTx(Asking):
         if self._sealing is not None:
             values = self._sealing.rows(rows.one, values)
         if asked.name == "insert_event":
-            self._numbered.add((values[0], values[1]))
+            self._numbered[values[0], values[1]] = values[-2]
             self.proof = (values[-7], values[-6], values[-5], values[-4], values[-2])
         self.insert_later(asked, rows.width, values)
 
@@ -348,15 +348,14 @@ class PostgresTx(Asking):
         key = tenant, thread_id
         self.heads[key] = head
         self.touched.add(key)
-        numbered = key in self._numbered
-        self._numbered.discard(key)
+        numbered = self._numbered.pop(key, None)
         opened, moved = self._opened.pop(key, None), self._moved.pop(key, None)
         if opened is not None:
             self.send(OWN["insert_thread"], (*opened, head[0]))
         elif moved is not None:
             self.send(OWN["move_thread"], (*moved, head[0]))
-        elif numbered:
-            self.send(OWN["set_last_seq"], (head[0], *key))
+        elif numbered is not None:
+            self.send(OWN["set_last_seq"], (head[0], *key, numbered))
 
     # -- what the runner asks -----------------------------------------------------------------------------------------
     def begin(self, relaxed: bool) -> None:

@@ -88,18 +88,19 @@ t.tenant, t.id, t.status, c.content, t.metadata, t.created_at, t.updated_at, {la
 
 -- :name insert_thread
 -- tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq
-INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq, first_at, last_at)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5, ?5);
 
 -- :name set_last_seq
--- last_seq, tenant, id
-UPDATE threads SET last_seq = ?1 WHERE tenant = ?2 AND id = ?3;
+-- last_seq, tenant, id, the time of the events
+UPDATE threads SET last_seq = ?1, first_at = least(first_at, ?4), last_at = greatest(last_at, ?4) WHERE tenant = ?2 AND id = ?3;
 
 -- :name move_threads
--- tenant, and arrays: ids, last_seqs, checkpoints, statuses, times or NULLs
+-- tenant, and arrays: ids, last_seqs, checkpoints, statuses, times of a change or NULLs, times
 UPDATE threads AS t SET last_seq = w.last_seq, checkpoint = w.checkpoint, status = w.status,
-    updated_at = coalesce(w.updated_at, t.updated_at)
-FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[], ?6::bigint[]) AS w (id, last_seq, checkpoint, status, updated_at)
+    updated_at = coalesce(w.updated_at, t.updated_at), first_at = least(t.first_at, w.at), last_at = greatest(t.last_at, w.at)
+FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[], ?6::bigint[], ?7::bigint[])
+    AS w (id, last_seq, checkpoint, status, updated_at, at)
 WHERE t.tenant = ?1 AND t.id = w.id;
 
 -- :name contents_from
@@ -196,12 +197,51 @@ ON CONFLICT (tenant, run_id, key) DO UPDATE SET status = excluded.status, digest
 -- tenant, thread_id, seq, run_id, type, at, data
 INSERT INTO events (tenant, thread_id, seq, run_id, type, at, data) VALUES (?, ?, ?, ?, ?, ?, ?);
 
+-- :name on_days_of
+-- Which partitions a thread's events are in, told by its row.
+at >= (SELECT t.first_at FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?2)
+AND at <= (SELECT t.last_at FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?2)
+
+-- :name events_of_thread
+-- tenant, thread_id, after, limit
+SELECT run_id, seq, type, data, at FROM events WHERE tenant = ?1 AND thread_id = ?2 AND seq > ?3 AND {on_days_of} ORDER BY seq LIMIT ?4;
+
+-- :name delete_events_of_thread
+-- tenant, thread_id
+DELETE FROM events WHERE tenant = ?1 AND thread_id = ?2 AND {on_days_of};
+
+-- :name first_events
+-- tenant, thread_id, limit
+SELECT seq, at, type FROM events WHERE tenant = ?1 AND thread_id = ?2 AND {on_days_of} ORDER BY seq LIMIT ?3;
+
+-- :name delete_events_before
+-- tenant, thread_id, seq
+DELETE FROM events WHERE tenant = ?1 AND thread_id = ?2 AND seq < ?3 AND {on_days_of};
+
+-- :name announce_overdue_deliveries
+-- now
+UPDATE deliveries AS d SET next_at = ?1
+WHERE d.status = 'active' AND d.lease_owner IS NULL AND d.next_at IS NULL
+  AND EXISTS (SELECT 1 FROM threads AS t JOIN events AS e ON e.tenant = t.tenant AND e.thread_id = t.id
+    WHERE t.tenant = d.tenant AND t.id = d.thread_id AND t.last_seq > d.cursor AND e.at BETWEEN t.first_at AND t.last_at
+      AND e.seq > d.cursor AND e.run_id = d.run_id);
+
+-- :name make_days
+-- how many ahead
+SELECT dragoman_make_days(?1);
+
+-- :name drop_days
+-- before, JSON array of tenants that are kept
+SELECT day, dropped, kept FROM dragoman_drop_days(?1, ARRAY(SELECT jsonb_array_elements_text(?2::jsonb)));
+
 -- :name events_of_run
 -- tenant, run_id, thread_id, after, limit
 SELECT run_id, seq, type, data, at FROM events
 WHERE tenant = ?1 AND thread_id = ?3
   AND seq > greatest(?4::bigint, coalesce((SELECT first_seq - 1 FROM runs WHERE tenant = ?1 AND id = ?2), 0))
   AND run_id = ?2
+  AND at >= (SELECT t.first_at FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?3)
+  AND at <= (SELECT t.last_at FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?3)
 ORDER BY seq LIMIT ?5;
 
 -- Facets and facts.
@@ -281,7 +321,8 @@ SELECT pg_xact_status(?1::text::xid8);
 
 -- :name move_thread
 -- checkpoint, status, updated_at, tenant, id, last_seq
-UPDATE threads SET checkpoint = ?1, status = ?2, updated_at = ?3, last_seq = ?6 WHERE tenant = ?4 AND id = ?5;
+UPDATE threads SET checkpoint = ?1, status = ?2, updated_at = ?3, last_seq = ?6, first_at = least(first_at, ?3),
+    last_at = greatest(last_at, ?3) WHERE tenant = ?4 AND id = ?5;
 
 -- :name count_dead_letters
 -- tenant or NULL
