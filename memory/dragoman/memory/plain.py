@@ -15,6 +15,7 @@ import orjson
 from dragoman.memory.blobs.aside import path_of
 from dragoman.memory.blobs.place import BlobPlace, NoBlob
 from dragoman.memory.bulk import Bulk
+from dragoman.memory.errors import InputInvalid
 from dragoman.memory.sealing.cells import Cells, is_sealed
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
@@ -68,9 +69,10 @@ class Plain:
         return opened
 
     def sealed(self, table: str, row: Named) -> Named:
-        """The row with its values as they are to be kept."""
+        """The row with its values as they are to be kept. Raises ``InputInvalid``."""
         cells = self._cells
         if cells is None:
+            _check_bytes(table, row)
             return row
         kept = dict(row)
         for column, prefix, key, is_text in _sealed(table, row):
@@ -79,6 +81,12 @@ class Plain:
         if table == "store_texts" and row.get("text"):
             kept["text"] = cells.words.hidden(row["tenant"], row["text"])
         return kept
+
+
+def _check_bytes(table: str, row: Named) -> None:
+    for column, value in row.items():
+        if type(value) is bytes and value.startswith(BLOB):
+            raise InputInvalid(f"{table}.{column} begins as a reference to a blob does, and would be taken for one.")
 
 
 def _sealed(table: str, row: Named) -> Iterator[tuple[str, str, list[Any], bool]]:
