@@ -209,6 +209,22 @@ async def test_a_ledger_does_not_open_without_its_master_key_and_says_which_one(
     await again.close()
 
 
+async def test_a_run_that_cannot_be_read_does_not_hold_up_those_behind_it(tmp_path: Path) -> None:
+    ledger = await opened(tmp_path, NEW)
+    broken, whole = await submit(ledger, input=MARK), await submit(ledger, input=MARK)
+    with closing(sqlite3.connect(file_of(tmp_path))) as db, db:
+        kept: bytes = db.execute("SELECT input FROM runs WHERE id = ?", (broken.id,)).fetchone()[0]
+        db.execute("UPDATE runs SET input = substr(input, 1, 30) WHERE id = ?", (broken.id,))
+    assert [run.id for _, run, _ in await ledger.claim("w", 10)] == [whole.id]
+    with pytest.raises(Unreadable):
+        await ledger.load(TENANT, broken.id)
+    with closing(sqlite3.connect(file_of(tmp_path))) as db, db:  # its row is brought back
+        db.execute("UPDATE runs SET input = ?, lease_until = 0 WHERE id = ?", (kept, broken.id))
+    assert [run.id for run, _ in await ledger.sweep(10)] == [broken.id]
+    assert [run.input for _, run, _ in await ledger.claim("w", 10)] == [MARK]
+    await ledger.close()
+
+
 async def test_a_run_that_cannot_be_read_does_not_hold_up_the_sweep(tmp_path: Path) -> None:
     ledger = await opened(tmp_path, NEW)
     broken, _ = await start(ledger, input=MARK)

@@ -12,6 +12,7 @@ from dragoman.memory.codec import dumps
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Lease, Renewed
 from dragoman.memory.model import Event, Failure, FailureKind, Run, RunStatus
+from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs import branch, deliveries, facts, store_items
 from dragoman.memory.verbs.due import Candidate, next_runs
@@ -41,7 +42,13 @@ def claim(
     now = now_micros()
     until = now + int(lease_s * 1e6)
     tx.execute(_PROMOTE, (now,))
-    return [_claim_one(tx, worker, candidate, now, until) for candidate in next_runs(tx, limit, terms)]
+    claimed: list[tuple[Lease, Run, tuple[Event, ...]]] = []
+    for candidate in next_runs(tx, limit, terms):
+        try:
+            claimed.append(_claim_one(tx, worker, candidate, now, until))
+        except Unreadable:  # it holds up its own thread, until its row is brought back, and no other run
+            continue
+    return claimed
 
 
 def _claim_one(tx: Tx, worker: str, candidate: Candidate, now: int, until: int) -> tuple[Lease, Run, tuple[Event, ...]]:
