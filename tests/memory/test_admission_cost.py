@@ -140,8 +140,8 @@ ids AS (SELECT nextval('run_ordinals') AS ordinal FROM generate_series(1, %(coun
 threads AS (INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata)
     SELECT %(tenant)s, 'th' || ordinal, 1, 'busy', 1, 1, 0, '{}' FROM ids)
 INSERT INTO runs (ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject,
-    attempt, crashes, cancel_requested, cancel_reason, rollback, woken, first_seq, base_checkpoint, interrupts, artifacts,
-    emitted, metadata, rank, blocked)
+    attempt, crashes, cancel_requested, cancel_reason, rollback, woken, first_seq, base_checkpoint, interrupts,
+    artifacts, emitted, metadata, rank, blocked)
 SELECT ids.ordinal, %(tenant)s, 'id' || ids.ordinal, 'th' || ids.ordinal, agent, agent_version, status, created_at,
     updated_at, subject, 0, 0, 0, '', 0, 0, 1, 0, 0, 0, 0, metadata, rank, 0 FROM one, ids
 """

@@ -196,6 +196,14 @@ async def test_no_more_runs_of_a_tenant_are_at_work_than_it_may_have(ledger: Led
     assert tenants(await ledger.claim("worker-2", 10, terms=terms)) == {"a": 2}
 
 
+async def test_a_run_passes_none_that_waits_for_its_bound_or_its_turn(ledger: Ledger) -> None:
+    await submit(ledger, tenant="a")
+    assert (await ledger.submit(submission(tenant="b", agent_limit=2), WORKER)).lease is None
+    assert (await ledger.submit(submission(tenant="c", in_turn=True), WORKER)).lease is not None
+    assert (await ledger.submit(submission(tenant="a", in_turn=True), WORKER)).lease is None
+    assert (await ledger.submit(submission(tenant="a", agent="refund", agent_limit=2), WORKER)).lease is not None
+
+
 async def test_bounds_hold_between_workers_that_take_runs_at_once(ledger: Ledger) -> None:
     await flood(ledger, "a", 30)
     terms = ClaimTerms(agent_limits={"refunds": 7}, tenant_limit=5)

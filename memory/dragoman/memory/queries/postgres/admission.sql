@@ -42,3 +42,7 @@ DELETE FROM workers WHERE until <= {micros} AND ?1::bigint > 0;
 -- :name live_workers
 -- now
 SELECT kinds FROM workers WHERE until > {micros} AND ?1::bigint > 0;
+
+-- :name any_due_of_agent
+-- agent
+SELECT 1 WHERE dragoman_due_of_agent(?1);
