@@ -110,6 +110,7 @@ async def test_nothing_of_a_person_is_left_and_all_of_the_others(place: Place) -
     assert await place.erase() == []
     after = await place.found()
     assert (after.rows, after.mentions) == ({}, [])
+    await asyncio.to_thread(place.bulk().vacuum)
     async with place.opened() as ledger:
         await _check_others(ledger, others)
     assert (await place.found(tenant="other")).rows, "another tenant's person of that name is another"

@@ -63,6 +63,10 @@ class Bulk(Protocol):
         """Run a statement with ``?`` for its parameters; a cursor."""
         ...
 
+    def vacuum(self) -> None:
+        """Rewrite the storage, outside of a transaction, so that nothing is left of what was deleted or changed."""
+        ...
+
     def numbers(self, table: Numbered, count: int) -> Sequence[int]:
         """Numbers for rows that will be inserted, in order, that no other row has or gets."""
         ...

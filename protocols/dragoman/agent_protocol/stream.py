@@ -23,6 +23,7 @@ from dragoman.agent_protocol.shapes import messages_of, question
 from dragoman.agent_protocol.speech import Frame, Speech
 from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.model import Event, Json
+from dragoman.memory.retention import PURGED
 
 __all__ = ["FOLDED", "STATEFUL", "RunFold", "error_data"]
 
@@ -87,6 +88,7 @@ class RunFold:
             "step.retried": lambda data: self._speech.retracted(data.get("step", "")),
             "custom": lambda data: self._custom(data.get("name"), data.get("data")),
             "progress": lambda data: self._custom("progress", dict(data)),
+            PURGED: lambda data: self._custom(PURGED, dict(data)),
             "artifact": lambda data: self._custom("artifact", dict(data)),
         }
 

@@ -39,8 +39,10 @@ def test_a_run_whose_events_are_gone_is_told_by_its_result(serve: Serve, folder:
         told = client.post("/runs/wait", json={"agent_id": "poet", "input": {}}).json()["run"]
         until(lambda: _types(folder) == ["log.purged"])
         assert client.get(f"/runs/{told['run_id']}").json()["status"] == "success"
-        stream = client.get(f"/runs/{told['run_id']}/stream")
+        beginning = {"last-event-id": "-1"}
+        stream = client.get(f"/runs/{told['run_id']}/stream", headers=beginning, params={"stream_mode": "custom"})
         assert stream.status_code == 200
+        assert '"name":"log.purged","data":{"through":' in stream.text
         assert "Roses " not in stream.text
         again = client.post(
             "/runs/wait", json={"agent_id": "greeter", "input": {"name": "Ada"}, "thread_id": told["thread_id"]}

@@ -16,6 +16,7 @@ from dragoman.agent_protocol.narrow import is_object
 from dragoman.agent_protocol.shapes import checkpoint_id, messages_of, question
 from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.model import Event, Json, Run
+from dragoman.memory.retention import PURGED
 
 __all__ = ["RunTold", "Told"]
 
@@ -60,6 +61,7 @@ class RunTold:
             "child": self._child,
             "custom": lambda data: [self._custom(data.get("name"), data.get("data"))],
             "progress": lambda data: [self._custom("progress", dict(data))],
+            PURGED: lambda data: [self._custom(PURGED, dict(data))],
             "artifact": lambda data: [self._custom("artifact", dict(data))],
         }
 
