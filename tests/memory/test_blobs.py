@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio import to_thread
 
 from dragoman.memory.blobs import Blobs, blob_place
 from dragoman.memory.blobs.sweeping import sweep
@@ -20,7 +21,9 @@ from dragoman.memory.model import RunStatus
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.ledger import PostgresLedger
 from dragoman.memory.sealing import MasterKeys, Unreadable
+from dragoman.memory.sealing.turning import tables
 from dragoman.memory.sqlite import SqliteLedger
+from dragoman.memory.sqlite.sealing import SqliteSealing
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.blobs import unused_blobs
 
@@ -143,6 +146,27 @@ async def test_blobs_of_a_sealed_ledger_tell_nothing(tmp_path: Path) -> None:
     for file in (mine, theirs, tmp_path / "ledger.db"):
         assert b"confidential" not in file.read_bytes()
     assert mine.stat().st_mode & 0o077 == 0
+
+
+async def test_blobs_from_before_are_sealed_with_their_rows(tmp_path: Path) -> None:
+    plain = SqliteLedger(tmp_path / "ledger.db", blobs=blobs_in(tmp_path))
+    await plain.open()
+    run = await submit(plain, input=long("confidential"))
+    await plain.close()
+    before = files(tmp_path)
+    sealing = SqliteSealing(tmp_path / "ledger.db", MASTERS, blobs_in(tmp_path))
+    turned = [await to_thread.run_sync(sealing.seal_rows, table, None) for table in tables()]
+    assert sum(piece.turned for piece in turned) > 0
+    [new] = set(files(tmp_path)) - set(before)
+    assert b"confidential" not in new.read_bytes()
+    for file in before:  # nothing refers to it, and a sweep would
+        file.unlink()
+    ledger = SqliteLedger(tmp_path / "ledger.db", masters=MASTERS, blobs=blobs_in(tmp_path))
+    await ledger.open()
+    assert (await ledger.load(TENANT, run.id)).run.input == long("confidential")
+    await ledger.close()
+    with pytest.raises(Conflict, match=r"set \[blobs\] url"):
+        await SqliteLedger(tmp_path / "ledger.db", masters=MASTERS).open()
 
 
 async def test_equal_values_of_a_tenant_are_kept_once(tmp_path: Path) -> None:

@@ -65,15 +65,15 @@ def delivery_table(settings: Settings) -> SqliteDeliveries | PostgresDeliveries:
     postgres_ledger(url)
     from dragoman.memory.postgres.blocking import PostgresDeliveries
 
-    return PostgresDeliveries(url, keys)
+    return PostgresDeliveries(url, keys, made_blobs(settings))
 
 
 def sealing(settings: Settings, keys: MasterKeys) -> Sealing:
     """Its keys and what is sealed with them."""
     url = settings.storage_url
     if url is None:
-        return SqliteSealing(settings.storage_path, keys)
+        return SqliteSealing(settings.storage_path, keys, made_blobs(settings))
     postgres_ledger(url)
     from dragoman.memory.postgres.sealing import PostgresSealing
 
-    return PostgresSealing(url, keys)
+    return PostgresSealing(url, keys, made_blobs(settings))

@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.model import ApiKey
 from dragoman.memory.outbox import DeadLetter, Delivery, DeliveryCounts, DeliveryStatus
 from dragoman.memory.postgres.ledger import PostgresLedger
@@ -18,12 +19,17 @@ T = TypeVar("T")
 
 
 def asked(
-    url: str, ask: Callable[[PostgresLedger], Awaitable[T]], masters: MasterKeys | None = None, *, keyless: bool = False
+    url: str,
+    ask: Callable[[PostgresLedger], Awaitable[T]],
+    masters: MasterKeys | None = None,
+    blobs: Blobs | None = None,
+    *,
+    keyless: bool = False,
 ) -> T:
     """What a ledger answers that is opened for it."""
 
     async def once() -> T:
-        ledger = PostgresLedger(url, connections=1, masters=masters, keyless=keyless)
+        ledger = PostgresLedger(url, connections=1, masters=masters, blobs=blobs, keyless=keyless)
         await ledger.open()
         try:
             return await ask(ledger)
@@ -55,12 +61,13 @@ class PostgresKeys:
 class PostgresDeliveries:
     """As ``SqliteDeliveries``."""
 
-    def __init__(self, url: str, masters: MasterKeys | None = None) -> None:
+    def __init__(self, url: str, masters: MasterKeys | None = None, blobs: Blobs | None = None) -> None:
         self._url = url
         self._masters = masters
+        self._blobs = blobs
 
     def _ask(self, ask: Callable[[PostgresLedger], Awaitable[T]]) -> T:
-        return asked(self._url, ask, self._masters)
+        return asked(self._url, ask, self._masters, self._blobs)
 
     def dead_letters(self, tenant: str | None = None, limit: int = 100, after: int = 0) -> Sequence[DeadLetter]:
         """See ``OutboxLedger.dead_letters``."""

@@ -32,10 +32,11 @@ from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.sealing.references import BLOBS_UNNAMED
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
-from dragoman.memory.verbs.blobs import BLOBS_UNNAMED, refers_to_blobs, unused_blobs
+from dragoman.memory.verbs.blobs import refers_to_blobs, unused_blobs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs

@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import sql
 
+from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.postgres.blocking import asked
 from dragoman.memory.postgres.dialect import OWN, Statement, statement
@@ -22,6 +23,7 @@ from dragoman.memory.sealing import turning
 from dragoman.memory.sealing.cells import Cells
 from dragoman.memory.sealing.data_keys import Ask, Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sealing.references import References
 from dragoman.memory.sealing.turning import After, Piece
 from dragoman.memory.statements import SQL
 
@@ -36,9 +38,10 @@ _PARAMETER = re.compile(r"\?(\d+)")
 class PostgresSealing:
     """As ``SqliteSealing``."""
 
-    def __init__(self, url: str, masters: MasterKeys) -> None:
+    def __init__(self, url: str, masters: MasterKeys, blobs: Blobs | None = None) -> None:
         self._url = url
         self._masters = masters
+        self._blobs = blobs
 
     def used(self) -> Mapping[str, int]:
         """How many data keys each master key wraps, by its id."""
@@ -54,7 +57,13 @@ class PostgresSealing:
 
     def seal_rows(self, table: str, after: After) -> Piece:
         """See ``turning.seal_rows``."""
-        return self._piece(lambda tx: turning.seal_rows(_ask(tx), self._cells(tx), table, after, lock=" FOR UPDATE"))
+
+        def piece(tx: PostgresTx) -> Piece:
+            cells = self._cells(tx)
+            references = None if self._blobs is None else References(self._blobs, cells)
+            return turning.seal_rows(_ask(tx), cells, references, table, after, lock=" FOR UPDATE")
+
+        return self._piece(piece)
 
     def seal_words(self, after: After) -> Piece:
         """See ``turning.seal_words``."""
@@ -76,7 +85,7 @@ class PostgresSealing:
         def write(ledger: PostgresLedger) -> Awaitable[T]:
             return ledger.turn(work)
 
-        return asked(self._url, write, self._masters)
+        return asked(self._url, write, self._masters, self._blobs)
 
 
 def _ask(tx: PostgresTx) -> Ask:

@@ -18,10 +18,13 @@ from dragoman.memory.sealing.data_keys import SEALED
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.places import Place
 
-__all__ = ["BLOB", "BLOBBED", "References"]
+__all__ = ["BLOB", "BLOBBED", "BLOBS_UNNAMED", "References"]
 
 BLOB: Final = b"\x02\xd7dg"
 """What a reference begins with. No JSON and no UTF-8 text does."""
+BLOBS_UNNAMED: Final = (
+    "The ledger keeps large values in blobs, and no place for them is named: set [blobs] url to where they are."
+)
 BLOBBED: Final = frozenset(
     f"{column.replace('.', '|')}|"
     for column in (
@@ -103,6 +106,19 @@ class References:
             broken.row = tuple(values)
             raise broken
         return tuple(values)
+
+    def turned(self, cell: bytes, prefix: str, key: Sequence[Any]) -> bytes | None:
+        """A reference from before sealing was on, to a blob that is sealed; None for one that is. Raises
+        ``BlobsWanted``, ``Unreadable``."""
+        if self._cells is None or is_sealed(cell[_NAME:]):
+            return None
+        content = self._value((key[0], cell[len(BLOB) : _NAME]), cell[_NAME:], prefix)
+        name = self._named(key[0], content)
+        if not self._blobs.put_already(name):
+            raise BlobsWanted({name: self._content(name, content)})
+        reference = self._cells.seal(name[1] + len(content).to_bytes(8, "big"), prefix, key, False)
+        assert isinstance(reference, bytes)
+        return BLOB + name[1] + reference
 
     def _is_large(self, value: bytes) -> bool:
         if len(value) >= self._blobs.threshold:

@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
+from dragoman.memory.errors import Conflict
 from dragoman.memory.sealing.cells import Cells, is_sealed
 from dragoman.memory.sealing.data_keys import Ask, Keyring
+from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sealing.references import BLOB, BLOBBED, BLOBS_UNNAMED, References
 from dragoman.memory.sealing.tables import TABLES, Table
 from dragoman.memory.statements import SQL
 
@@ -99,15 +102,18 @@ def new_data_keys(ask: Ask, masters: MasterKeys, before: int, after: After) -> P
     return Piece((rows[-1][0],) if len(rows) == LIMIT else None, made)
 
 
-def seal_rows(ask: Ask, cells: Cells, name: str, after: After, *, lock: str = "") -> Piece:
-    """Seal some rows of a table, in the order of its primary key, and again what an older data key seals. ``lock`` is
-    what keeps the rows from changing meanwhile."""
+def seal_rows(
+    ask: Ask, cells: Cells, references: References | None, name: str, after: After, *, lock: str = ""
+) -> Piece:
+    """Seal some rows of a table, in the order of its primary key, and again what an older data key seals; blobs that
+    they refer to, too. ``lock`` is what keeps the rows from changing meanwhile. Raises ``BlobsWanted``; ``Conflict``
+    for a blob without ``references``."""
     table, texts = TABLES[name], _TEXTS_OF[name]
     limit = f"LIMIT {LIMIT}{lock}"
     rows = ask(f"{texts.next} {limit}", after).fetchall() if after else ask(f"{texts.first} {limit}", ()).fetchall()
     primary, turned = table.primary or table.key, 0
     for row in rows:
-        changed = dict(_changed(cells, name, table, texts, row))
+        changed = dict(_changed(cells, references, name, table, texts, row))
         if changed:
             turned += 1
             values = [changed.get(at, row[at]) for at, _ in enumerate(texts.columns, len(primary))]
@@ -116,14 +122,27 @@ def seal_rows(ask: Ask, cells: Cells, name: str, after: After, *, lock: str = ""
 
 
 def _changed(
-    cells: Cells, name: str, table: Table, texts: _Texts, row: Sequence[Any]
+    cells: Cells, references: References | None, name: str, table: Table, texts: _Texts, row: Sequence[Any]
 ) -> Iterator[tuple[int, bytes | str]]:
     start = len(table.primary or table.key)
     key = [row[at] for at in texts.named]
     for at, column in enumerate(texts.columns, start):
         text, prefix = column in table.texts, f"{name}|{column}|"
-        if (new := cells.turned(row[at], prefix, key, text)) is not None:
+        if (new := _turned(cells, references, row[at], prefix, key, text)) is not None:
             yield at, new
+
+
+def _turned(
+    cells: Cells, references: References | None, value: Any, prefix: str, key: Sequence[Any], text: bool
+) -> bytes | str | None:
+    try:
+        if prefix not in BLOBBED or value is None or not value.startswith(BLOB):
+            return cells.turned(value, prefix, key, text)
+        if references is None:
+            raise Conflict(BLOBS_UNNAMED)
+        return references.turned(value, prefix, key)
+    except Unreadable:  # who reads it is told
+        return None
 
 
 def seal_words(ask: Ask, cells: Cells, after: After) -> Piece:

@@ -15,9 +15,10 @@ from dragoman.memory.errors import Conflict
 from dragoman.memory.sealing.cursors import Statements
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
+from dragoman.memory.sealing.references import BLOBS_UNNAMED
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.statements import SQL
-from dragoman.memory.verbs.blobs import BLOBS_UNNAMED, refers_to_blobs
+from dragoman.memory.verbs.blobs import refers_to_blobs
 from dragoman.memory.verbs.later import RowsLater
 
 __all__ = ["SealedTx", "check_blobs", "check_keys", "opening"]

@@ -6,16 +6,19 @@ overwritten with zeros where it stood; ``vacuum`` rewrites the file. Blocks: not
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
+from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.sealing import turning
 from dragoman.memory.sealing.cells import Cells
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys
+from dragoman.memory.sealing.references import References
 from dragoman.memory.sealing.turning import After
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.sealed import check_keys
@@ -29,9 +32,10 @@ T = TypeVar("T")
 class SqliteSealing:
     """The sealing of the ledger at ``path``. Each method raises ``MasterKeyMissing`` and ``LedgerBusy``."""
 
-    def __init__(self, path: str | Path, masters: MasterKeys) -> None:
+    def __init__(self, path: str | Path, masters: MasterKeys, blobs: Blobs | None = None) -> None:
         self._path = Path(path)
         self._masters = masters
+        self._blobs = blobs
 
     def used(self) -> Mapping[str, int]:
         """How many data keys each master key wraps, by its id."""
@@ -47,7 +51,22 @@ class SqliteSealing:
 
     def seal_rows(self, table: str, after: After) -> turning.Piece:
         """See ``turning.seal_rows``."""
-        return self._piece(lambda db: turning.seal_rows(db.execute, self._cells(db), table, after))
+        if self._blobs is None:
+            return self._piece(lambda db: turning.seal_rows(db.execute, self._cells(db), None, table, after))
+        return asyncio.run(self._with_blobs(self._blobs, table, after))
+
+    async def _with_blobs(self, blobs: Blobs, table: str, after: After) -> turning.Piece:
+        def piece(db: sqlite3.Connection) -> turning.Piece:
+            cells = self._cells(db)
+            return turning.seal_rows(db.execute, cells, References(blobs, cells), table, after)
+
+        async def attempt() -> turning.Piece:
+            return self._piece(piece)
+
+        async def make_key(tenant: str) -> None:
+            self._piece(lambda db: self._cells(db).namer(tenant))
+
+        return await blobs.served(attempt, make_key)
 
     def seal_words(self, after: After) -> turning.Piece:
         """See ``turning.seal_words``."""

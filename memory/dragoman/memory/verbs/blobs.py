@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.keys import Executes
 
-__all__ = ["BLOBS_UNNAMED", "refers_to_blobs", "unused_blobs"]
-
-BLOBS_UNNAMED: Final = (
-    "The ledger keeps large values in blobs, and no place for them is named: set [blobs] url to where they are."
-)
+__all__ = ["refers_to_blobs", "unused_blobs"]
 
 _REFERENCE = SQL["blob_reference"]
 _ANY = SQL["any_blob_reference"]
