@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from tests import postgres
 
 from dragoman.engine.retention import Ages, RetentionSettings, RetentionSweeper
-from dragoman.memory.ids import uuid7
+from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Batch, Change, Lease, Ledger, NewStep, RunFilter, Submission
-from dragoman.memory.model import RunStatus, StepStatus
-from dragoman.memory.retention import Purged
+from dragoman.memory.model import Event, RunStatus, StepStatus
+from dragoman.memory.postgres import postgres_ledger
+from dragoman.memory.retention import PURGED, Purged
 from dragoman.memory.sqlite import SqliteLedger
 
 pytestmark = pytest.mark.anyio
 OLD = 1e-6  # seconds
 FEW = 3000
+DAY = 86_400_000_000
 
 
 async def _ended(ledger: Ledger, tenant: str) -> None:
@@ -89,3 +96,41 @@ class _Watched(SqliteLedger):
         if done.counts:
             self.purged.set()
         return done
+
+
+async def test_whole_days_go_on_postgres_but_for_those_who_keep_them_longer(url: str) -> None:
+    ledger = postgres_ledger(url)
+    await ledger.open()
+    for tenant in ("a", "strict"):
+        await _ended(ledger, tenant)
+    with psycopg.connect(url) as db:
+        old = now_micros() // DAY - 3
+        bounds = f"FOR VALUES FROM ({old * DAY}) TO ({(old + 1) * DAY})"
+        name = f"events_{datetime.fromtimestamp(old * 86400, UTC):%Y%m%d}"
+        db.execute(f"CREATE TABLE {name} PARTITION OF events {bounds}".encode())
+        db.execute(b"UPDATE events SET at = at - %d" % (3 * DAY))
+        db.execute(b"UPDATE threads SET first_at = 0")
+    settings = RetentionSettings(Ages(events=86_400.0), {"strict": Ages(events=86_400.0 * 30)}, share=1.0)
+    async with asyncio.timeout(60):
+        assert (await RetentionSweeper(ledger, settings).sweep())["events"] >= 2
+    assert [event.type for event in await _log(ledger, "a")] == [PURGED]
+    assert [event.type for event in await _log(ledger, "strict")] == ["run.queued", "run.started", "run.succeeded"]
+    with psycopg.connect(url) as db:
+        days = db.execute("SELECT relname FROM pg_class WHERE relname ~ '^events_2[0-9]{7}$'").fetchall()
+        assert len(days) == 8, "today and a week ahead"
+    await ledger.close()
+
+
+async def _log(ledger: Ledger, tenant: str) -> Sequence[Event]:
+    [view] = (await ledger.runs(tenant, RunFilter())).items
+    return await ledger.events(tenant, view.run.thread_id)
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    server = postgres.shared()
+    name = f"retention_{os.getpid()}"
+    with psycopg.connect(server.url(), autocommit=True) as db:
+        db.execute(f'CREATE DATABASE "{name}"'.encode())
+        yield server.url(name)
+        db.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())

@@ -8,11 +8,11 @@ old things may become, is the engine's to say.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 
-__all__ = ["PURGED", "WALKS", "Cutoffs", "Place", "Purged", "RetentionLedger", "Walk"]
+__all__ = ["PURGED", "WALKS", "Cutoffs", "DayGone", "Place", "Purged", "RetentionLedger", "Walk"]
 
 PURGED: Final = "log.purged"
 """The type of the event that stands for itself and all before it, which are gone; ``through`` is its number."""
@@ -65,6 +65,15 @@ class Purged:
     used_s: float = 0.0
 
 
+class DayGone(Protocol):
+    """A day of events that was forgotten at once."""
+
+    @property
+    def dropped(self) -> int:
+        """How many events went with it."""
+        ...
+
+
 class RetentionLedger(Protocol):
     """The verbs of retention. Both ledgers have them."""
 
@@ -73,6 +82,11 @@ class RetentionLedger(Protocol):
     ) -> Purged:
         """Forget some of a tenant's; at most ``limit`` threads or runs are looked at and about ``budget_s`` seconds
         used."""
+        ...
+
+    async def drop_days(self, before: int, keeping: Sequence[str] = ()) -> Sequence[DayGone]:
+        """Forget the events of whole days that were over before a time (microseconds), without those of the tenants in
+        ``keeping`` and those that are needed; none where events are not kept by day."""
         ...
 
     async def tenant_after(self, tenant: str) -> str | None:

@@ -25,6 +25,8 @@ _AFTER_ERROR: Final = 30.0  # seconds
 _ROWS: Final = 50
 _BUDGET: Final = 0.003  # seconds
 _LEAST_PAUSE: Final = 0.002
+_DAY: Final = 86_400_000_000
+_DAYS: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class RetentionSweeper:
     async def sweep(self) -> Counter[str]:
         """One pass over all tenants; what was forgotten, by kind."""
         counts: Counter[str] = Counter()
+        await self._drop_days(counts)
         last = ""
         while (tenant := await self._ledger.tenant_after(last)) is not None:
             last = tenant
@@ -103,6 +106,21 @@ class RetentionSweeper:
                 if cutoffs.needs(walk):
                     await self._walk(tenant, walk, cutoffs, counts)
         return +counts
+
+    async def _drop_days(self, counts: Counter[str]) -> None:
+        """Whole days first, one at a time, the oldest together. What they leave, and what they could not take, goes in
+        batches."""
+        age = self._settings.ages.events
+        if age is None:
+            return
+        longer = (name for name, ages in self._settings.tenants.items() if ages.events is None or ages.events > age)
+        keeping, last = list(longer), now_micros() - int(age * 1e6)
+        try:
+            for back in range(_DAYS, -1, -1):
+                gone = await self._ledger.drop_days(last - back * _DAY, keeping)
+                counts["events"] += sum(day.dropped for day in gone)
+        except DragomanError as error:
+            _log.warning("days of events could not be dropped: %s", error)
 
     async def _walk(self, tenant: str, walk: Walk, cutoffs: Cutoffs, counts: Counter[str]) -> None:
         after: Place | None = ()

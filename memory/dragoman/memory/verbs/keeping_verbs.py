@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
-from dragoman.memory.retention import Cutoffs, Place, Purged, Walk
+from dragoman.memory.retention import Cutoffs, DayGone, Place, Purged, Walk
 from dragoman.memory.verbs import keys, retention
 from dragoman.memory.verbs.through import Through
 
@@ -24,6 +25,10 @@ class KeepingVerbs(ABC):
     ) -> Purged:
         """See ``RetentionLedger.purge``."""
         return await self._runner.write(retention.purge, tenant, walk, cutoffs, after, limit, budget_s)
+
+    async def drop_days(self, before: int, keeping: Sequence[str] = ()) -> Sequence[DayGone]:
+        """See ``RetentionLedger.drop_days``. A ledger without days has none to drop."""
+        return ()
 
     async def tenant_after(self, tenant: str) -> str | None:
         """See ``RetentionLedger.tenant_after``."""
