@@ -22,6 +22,7 @@ from dragoman.memory.errors import (
     QueueFull,
 )
 from dragoman.memory.model import Json
+from dragoman.memory.sealing import Unreadable
 
 __all__ = [
     "AGENT_NOT_FOUND",
@@ -88,6 +89,7 @@ _KINDS: Final[tuple[tuple[type[DragomanError], Kind], ...]] = (
     (NotPermitted, NOT_PERMITTED),
     (QueueFull, QUEUE_FULL),
     (LedgerBusy, UNAVAILABLE),
+    (Unreadable, INTERNAL),
     (SlowSubscriber, SLOW_SUBSCRIBER),
 )
 """The first class that an error is of decides."""

@@ -28,6 +28,7 @@ from dragoman.memory.errors import (
     ThreadNotFound,
 )
 from dragoman.memory.model import Json
+from dragoman.memory.sealing import Unreadable
 from dragoman.memory.threads import CheckpointNotFound
 
 __all__ = ["CheckpointNotFound", "ItemNotFound", "MalformedBody", "error_answer"]
@@ -59,6 +60,7 @@ _TABLE: Final[tuple[tuple[type[DragomanError], int, str], ...]] = (
     (NotPermitted, 403, "not_permitted"),
     (QueueFull, 429, "queue_full"),
     (LedgerBusy, 503, "ledger_busy"),
+    (Unreadable, 500, "unreadable"),
 )
 
 _INTERNAL = "The server failed at this request; its log tells why."

@@ -22,6 +22,7 @@ from dragoman.memory.errors import (
     QueueFull,
 )
 from dragoman.memory.model import Json
+from dragoman.memory.sealing import Unreadable
 
 __all__ = [
     "CAPABILITY_MISSING",
@@ -70,6 +71,7 @@ _CODES: Final[tuple[tuple[type[DragomanError], int], ...]] = (
     (InterruptExpired, INVALID_PARAMS),
     (QueueFull, INTERNAL),
     (LedgerBusy, INTERNAL),
+    (Unreadable, INTERNAL),
 )
 
 _TOLD_TO_THE_MODEL: Final = (InputInvalid, NotFound, Conflict, NotPermitted, QueueFull)

@@ -6,9 +6,11 @@ from __future__ import annotations
 import base64
 import os
 import signal
+import sqlite3
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -241,3 +243,25 @@ def test_old_rows_are_sealed_and_keys_rotated_while_a_server_runs(
     server = serve(DRAGOMAN_MASTER_KEYS=OTHER)
     with server.client() as client:
         assert client.get(f"/runs/{runs['well']}").json()["input"]["text"] == f"{mark} input"
+
+
+def test_a_row_that_cannot_be_read_is_told_by_every_face_and_the_others_are_served(
+    serve: Serve, folder: Path, mark: str
+) -> None:
+    server = serve(DRAGOMAN_MASTER_KEYS=KEY)
+    with server.client() as client:
+        body = {"agent_id": "keeper", "input": {"text": f"{mark} input"}}
+        broken, whole = (client.post("/runs/wait", json=body).json()["run"]["run_id"] for _ in range(2))
+        with closing(sqlite3.connect(folder / ".dragoman/ledger.db")) as db, db:
+            db.execute("UPDATE runs SET output = substr(output, 1, 30) WHERE id = ?", (broken,))
+        told = client.get(f"/runs/{broken}")
+        assert told.status_code == 500
+        assert f"output of runs {broken} cannot be read" in told.json()["message"]
+        task = {"jsonrpc": "2.0", "id": 1, "method": "GetTask", "params": {"id": broken}}
+        said = client.post("/a2a/keeper", json=task, headers={"a2a-version": "1.0"})
+        assert "cannot be read" in said.json()["error"]["message"], said.text
+        assert client.get(f"/runs/{whole}").json()["status"] == "success"
+        listed = client.post("/runs/search", json={"limit": 10})
+        assert {run["run_id"] for run in listed.json()} == {broken, whole}
+    server.stop()
+    assert "Traceback" not in server.errors()

@@ -16,6 +16,7 @@ from dragoman.memory.errors import (
     ThreadNotFound,
 )
 from dragoman.memory.model import Json
+from dragoman.memory.sealing import Unreadable
 
 __all__ = ["CommandRefused", "error_response", "refused"]
 
@@ -28,6 +29,7 @@ _CODES: Final[tuple[tuple[type[DragomanError], str], ...]] = (
     (NotPermitted, "permission_denied"),
     (QueueFull, "unknown_error"),
     (LedgerBusy, "unknown_error"),
+    (Unreadable, "unknown_error"),
 )
 
 
