@@ -1,8 +1,8 @@
 """Verbs that are committed often, taken together: all that wait while a transaction is under way are the next one.
 
-One lane a tenant and kind of verb, two transactions at a time in a lane. At one verb at a time each has its own
-transaction, as it would have without a lane; the more come at once, the less each costs. Nothing is waited for that is
-not there already. Above: ``run_verbs.py``. Below: ``together.py`` in ``runner.py``'s transactions.
+One lane a tenant and kind of verb, with one transaction under way, or two when many wait. At one verb at a time each
+has its own transaction, as it would have without a lane; the more come at once, the less each costs. Nothing is waited
+for that is not there already. Above: ``run_verbs.py``. Below: ``together.py`` in ``runner.py``'s transactions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ __all__ = ["Lanes"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-_AT_ONCE: Final = 2  # transactions of a lane: one is made up while the other is written
+# Transactions of a lane: when many wait, one is made up while the other is written.
+_AT_ONCE: Final = 2
+_FULL: Final = 8
 _MOST: Final = 64  # in one transaction
 _MOST_LANES: Final = 1000  # above that, those that are empty are dropped
 # What a running run writes waits for as long as the database is away: its fence tells then whether the run is its own.
@@ -38,13 +40,12 @@ _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 class _Waiting:
-    """A verb, how it is run alone, and who waits for it."""
+    """A verb, and who waits for it."""
 
-    __slots__ = ("expect", "future", "wanted")
+    __slots__ = ("future", "wanted")
 
-    def __init__(self, wanted: Wanted, expect: Expect, future: asyncio.Future[Any]) -> None:
+    def __init__(self, wanted: Wanted, future: asyncio.Future[Any]) -> None:
         self.wanted = wanted
-        self.expect = expect
         self.future = future
 
     @property
@@ -75,7 +76,7 @@ class _Lane:
     def add(self, one: _Waiting) -> None:
         """Run a verb soon."""
         self._waiting.append(one)
-        if len(self._drains) < _AT_ONCE:
+        if not self._drains or (len(self._waiting) >= _FULL and len(self._drains) < _AT_ONCE):
             self._drains.add(asyncio.create_task(self._drained()))
 
     @property
@@ -121,11 +122,18 @@ class _Lane:
 
     async def _run_alone(self, one: _Waiting) -> None:
         try:
-            result = await self._run(one.wanted.verb, *one.wanted.args, expect=one.expect)
+            result = await self._run(one.wanted.verb, *one.wanted.args, expect=_expected(one.wanted))
         except Exception as error:
             one.told(Outcome(error=error))
         else:
             one.told(Outcome(result))
+
+
+def _expected(wanted: Wanted) -> Expect:
+    if wanted.lease is not None:
+        return for_commit(wanted.lease)
+    # The thread is a new one: there is nothing of it to be locked.
+    return for_submission(replace(wanted.args[0], thread_id=None))
 
 
 class Lanes:
@@ -139,14 +147,13 @@ class Lanes:
     async def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts, relaxed: bool) -> T:
         """Run a verb that writes to a running run. Raises what it raises; ``LedgerBusy``."""
         wanted = Wanted(lease.tenant, verb, (lease, *args), lease=lease)
-        result: T = await self._add("relaxed" if relaxed else "commit", wanted, for_commit(lease))
+        result: T = await self._add("relaxed" if relaxed else "commit", wanted)
         return result
 
     async def open(self, verb: Callable[[Any, Submission, *Ts], T], submission: Submission, *args: *Ts) -> T:
         """Run a verb that opens a thread with one run. Raises what it raises; ``LedgerBusy``."""
         wanted = Wanted(submission.tenant, verb, (submission, *args), key=submission.idempotency_key)
-        # The thread is a new one: there is nothing of it to be locked.
-        result: T = await self._add("open", wanted, for_submission(replace(submission, thread_id=None)))
+        result: T = await self._add("open", wanted)
         return result
 
     async def settle(self) -> None:
@@ -154,9 +161,9 @@ class Lanes:
         while tasks := [task for lane in self._lanes.values() for task in lane.tasks]:
             await asyncio.wait(tasks)
 
-    async def _add(self, kind: str, wanted: Wanted, expect: Expect) -> Any:
+    async def _add(self, kind: str, wanted: Wanted) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._lane(wanted.tenant, kind).add(_Waiting(wanted, expect, future))
+        self._lane(wanted.tenant, kind).add(_Waiting(wanted, future))
         return await future
 
     def _lane(self, tenant: str, kind: str) -> _Lane:
