@@ -94,6 +94,17 @@ async def test_the_roles_own_nothing_and_obey(url: str) -> None:
         assert found.fetchall() == [(False, False)] * 2
 
 
+async def test_what_is_unique_is_unique_in_its_tenant(url: str) -> None:
+    """So that a shard can promise it; what is the same on every shard is in docs/postgres.md."""
+    with psycopg.connect(url) as db:
+        found = db.execute(
+            "SELECT DISTINCT c.relname FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indrelid"
+            " WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT"
+            " FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'tenant' AND a.attnum = i.indkey[0])"
+        )
+        assert {name for (name,) in found.fetchall()} == {"api_keys", "migrations", "store_words", "workers"}
+
+
 async def test_with_no_tenant_named_no_row_is_seen(app: Db, url: str) -> None:
     assert {name: seen(app, name) for name in tables_of_tenants(url)} == {n: set[str]() for n in tables_of_tenants(url)}
     assert app.execute("SELECT count(*) FROM store_words").fetchone() == (0,)
