@@ -108,7 +108,7 @@ class House:
     def client(self, server: Server, key: str = "") -> httpx.AsyncClient:
         """Somebody who calls a server."""
         headers = {"authorization": f"Bearer {key}"} if key else {}
-        limits = httpx.Limits(max_connections=100)
+        limits = httpx.Limits(max_connections=100, keepalive_expiry=1.0)  # less than the server keeps them
         return httpx.AsyncClient(base_url=server.url, headers=headers, timeout=DEADLINE, limits=limits)
 
     async def close(self) -> None:

@@ -199,3 +199,40 @@ def test_other_machines_are_served_with_keys_only(host: str) -> None:
 
 def test_an_ipv6_address_is_written_in_brackets() -> None:
     assert Settings.model_validate({"server": {"host": "::1"}}).bound_to(81).server.url == "http://[::1]:81"
+
+
+@pytest.mark.parametrize(
+    ("engine", "one_tenant", "reserve"),
+    [
+        ({}, True, 0),
+        ({}, False, 8),
+        ({"concurrency": 4}, False, 0),
+        ({"reserve": 3}, True, 3),
+        ({"reserve": 0}, False, 0),
+    ],
+)
+def test_places_are_kept_for_other_tenants_where_there_are_some(
+    engine: dict[str, Any], one_tenant: bool, reserve: int
+) -> None:
+    settings = Settings.model_validate({"engine": engine})
+    assert settings.engine.to_engine(one_tenant=one_tenant).reserve == reserve
+
+
+def test_an_agent_is_told_what_it_may_have(folder: Path) -> None:
+    text = '[agents.hi]\npath = "a.py:hi"\nconcurrency = 4\npriority = -2\nresumes = ["1.*", "2.0.0"]\n'
+    [source] = load(_written(folder, text)).sources()
+    assert (source.concurrency, source.priority, source.resumes) == (4, -2, ("1.*", "2.0.0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[engine]\nreserve = 64", "reserve must be less than concurrency"),
+        ('[agents.hi]\npath = "a.py"\npriority = 11', "[agents] hi priority: input should be less than or equal to 10"),
+        ('[agents.hi]\npath = "a.py"\nconcurrency = 0', "[agents] hi concurrency: input should be greater than"),
+    ],
+)
+def test_a_bound_that_is_none_is_refused(folder: Path, text: str, told: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(_written(folder, text))
+    assert told in caught.value.message
