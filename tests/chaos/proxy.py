@@ -2,7 +2,8 @@
 delays.
 
 A stall holds back what is sent, both ways, until it is over: as lost packets that are sent again. What is forgotten
-while it lasts never comes, and nobody is told: a connection that one side believes in (half-open). Knows no protocol.
+while it lasts never comes, and nobody is told: a connection that one side believes in (half-open). Where it is mute,
+what is sent arrives, and the answers are lost. Knows no protocol.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Literal
 
 __all__ = ["Proxy"]
 
-Mode = Literal["through", "stall", "forget", "refuse"]
+Mode = Literal["through", "stall", "forget", "mute", "refuse"]
 _CHUNK = 65536
 
 
@@ -51,8 +52,8 @@ class Proxy:
         else:
             self._through.set()
         for link in list(self._open):
-            if mode == "forget":
-                link.forgotten = True
+            if mode in ("forget", "mute"):
+                link.forgotten, link.heard = True, mode == "mute"
             elif mode == "refuse":
                 link.cut()
 
@@ -84,7 +85,7 @@ class Proxy:
             if self.delay:
                 await asyncio.sleep(self.delay)
             await self._through.wait()
-            if not link.forgotten:
+            if not link.forgotten or (link.heard and writer is not link.client):
                 writer.write(data)
                 await writer.drain()
         if link.forgotten:
@@ -97,6 +98,8 @@ class _Link:
 
     def __init__(self, writer: asyncio.StreamWriter, forgotten: bool) -> None:
         self.forgotten = forgotten
+        self.heard = False
+        self.client = writer
         self.ended = asyncio.Event()
         self.tasks: list[asyncio.Future[None]] = []
         self._writers = [writer]

@@ -22,7 +22,7 @@ from .storm import Storm
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos, pytest.mark.timeout(3600)]
 
 LEASE: Final = 3.0
-BACK_S: Final = 20.0
+BACK_S: Final = 60.0
 """Seconds until a replica whose connections are half-open is at work again: how long it waits for an answer, and a
 few."""
 _Kind = Literal["stall", "forget", "refuse"]

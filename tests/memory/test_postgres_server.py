@@ -22,7 +22,7 @@ from dragoman.memory.model import RunStatus
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.ledger import PostgresLedger
 
-from .helpers import TENANT, WORKER, assert_gapless, emit, start, submission, submit
+from .helpers import TENANT, WORKER, assert_gapless, emit, finish_step, start, submission, submit
 from .postgres_ledgers import url_of
 
 pytestmark = pytest.mark.anyio
@@ -236,6 +236,28 @@ async def test_connections_whose_other_half_is_gone_are_given_up(url: str, monke
             assert (await anext(news)).threads is None, "what was missed may be anything"
         await news.aclose()
         await ledger.close()
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_done_again(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dragoman.memory.postgres.runner._SILENCE", 0.5)
+    folder = re.search(r"host=([^&]+)", url)
+    assert folder is not None
+    async with Proxy(f"{folder[1]}/.s.PGSQL.5432") as proxy:
+        through = re.sub(r"///(\w+)\?host=[^&]+", rf"//127.0.0.1:{proxy.port}/\1?sslmode=disable", url)
+        ledger = PostgresLedger(through, connections=1)
+        await ledger.open()
+        run, lease = await start(ledger)
+        for number in range(4):  # the first is asked in two turns; what is remembered then goes out at once
+            await emit(ledger, lease, "custom", name="n", data=number)
+            proxy.turn("mute")
+            writing = asyncio.create_task(finish_step(ledger, lease, f"step-{number}", number))
+            proxy.turn("through")
+            async with asyncio.timeout(15):
+                assert [event.type for event in (await writing).events] == ["step.finished"]
+        told = await ledger.events(TENANT, run.thread_id)
+        await ledger.close()
+    assert_gapless(told)
+    assert [event.type for event in told if event.type == "step.finished"] == ["step.finished"] * 4
 
 
 async def test_who_falls_silent_may_not_have_told_all_that_it_did(replicas: list[PostgresLedger]) -> None:

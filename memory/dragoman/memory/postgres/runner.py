@@ -204,7 +204,9 @@ class Runner:
 
     async def _was_committed(self, tx: PostgresTx, deadline: float) -> bool:
         """Whether a transaction whose COMMIT was not answered is on disk."""
-        row = tx.xid.fetchone() if tx.xid is not None and tx.xid.answered else None
+        if tx.xid is None or not tx.xid.answered:  # all of it went out at once
+            return tx.proof is not None and await self._is_proven_at_rest(tx.proof, deadline)
+        row = tx.xid.fetchone()
         while row is not None:
             try:
                 [(status,)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
@@ -218,6 +220,12 @@ class Runner:
 
     async def _is_proven(self, tx: PostgresTx, deadline: float) -> bool:
         return tx.proof is None or len(await self._persist(deadline, self._read, _proof, tx.proof)) > 0
+
+    async def _is_proven_at_rest(self, proof: tuple[Any, ...], deadline: float) -> bool:
+        """The same of a transaction without an id, which may be under way still: who locks its thread comes after it.
+        One that has not begun by then is refused, for it has checked the thread's head."""
+        write = self._persist(deadline, self._write, deadline, _SILENCE, _proof_at_rest, proof, None, True)
+        return len(await write) > 0
 
     async def _read(self, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
         connection = await self._connection(_SILENCE)
@@ -255,6 +263,13 @@ def _read(asking: Asking, verb: Callable[..., T], args: tuple[Any, ...]) -> T:
 
 def _make_key(tx: PostgresTx, tenant: str) -> None:
     tx.make_key(tenant)
+
+
+def _proof_at_rest(
+    tx: PostgresTx, tenant: str, thread_id: str, seq: int, run_id: str, at: int
+) -> list[tuple[Any, ...]]:
+    tx.send(OWN["lock_thread"], (tenant, thread_id))
+    return tx.send(OWN["event_is_there"], (tenant, thread_id, seq, run_id, at)).fetchall()
 
 
 def _proof(asking: Asking, tenant: str, thread_id: str, seq: int, run_id: str, at: int) -> list[tuple[Any, ...]]:
