@@ -1,0 +1,51 @@
+"""The priority of a run, as callers of each protocol say it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from .house import House
+
+pytestmark = pytest.mark.anyio
+
+KEY = "dragoman/priority"
+
+
+async def over_agent_protocol(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
+    body = {"agent_id": "clock", "input": {}, "metadata": {KEY: priority}, "on_disconnect": "continue"}
+    told = (await http.post("/runs/wait", json=body)).json()
+    return str(told), told.get("values", {}).get("output")
+
+
+async def over_langgraph(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
+    body = {"assistant_id": "clock", "input": {}, "metadata": {KEY: priority}}
+    told = (await http.post("/runs/wait", json=body)).json()
+    return str(told), told.get("output")
+
+
+async def over_a2a(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
+    message = {"messageId": f"m{priority}", "role": "ROLE_USER", "parts": [{"data": {}}]}
+    params = {"message": message, "metadata": {KEY: priority}}
+    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+    told = (await http.post("/a2a/clock", json=body, headers={"a2a-version": "1.0"})).json()
+    made = told.get("result", {}).get("task", {}).get("artifacts", [])
+    texts = [part["text"] for artifact in made for part in artifact["parts"] if "text" in part]
+    return str(told), float(texts[0]) if texts else None
+
+
+@pytest.mark.parametrize("face", [over_agent_protocol, over_langgraph, over_a2a])
+async def test_a_caller_says_which_of_its_runs_comes_first(house: House, face: Any) -> None:
+    server = await house.serve("[engine]\nconcurrency = 1\n")
+    async with house.client(server) as http:
+        refused, _ = await face(http, 11)
+        assert "must be a whole number from -10 to 10" in refused
+        body = {"agent_id": "holds", "input": {"seconds": 1.5}, "on_disconnect": "continue"}
+        assert (await http.post("/runs", json=body)).status_code == 200
+        async with asyncio.TaskGroup() as group:
+            asked = [group.create_task(face(http, priority)) for priority in (-5, 0, 10)]
+        low, usual, high = [task.result()[1] for task in asked]
+        assert high < usual < low
