@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mcp.client import Client
 
 from .house import House
 
@@ -37,7 +38,16 @@ async def over_a2a(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
     return str(told), float(texts[0]) if texts else None
 
 
-@pytest.mark.parametrize("face", [over_agent_protocol, over_langgraph, over_a2a])
+async def over_mcp(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
+    meta: Any = {KEY: priority}
+    async with Client(f"{http.base_url}/mcp") as client:
+        told = await client.call_tool("clock", {}, meta=meta)
+    [text] = told.content
+    assert text.type == "text"
+    return text.text, None if told.is_error else float(text.text)
+
+
+@pytest.mark.parametrize("face", [over_agent_protocol, over_langgraph, over_a2a, over_mcp])
 async def test_a_caller_says_which_of_its_runs_comes_first(house: House, face: Any) -> None:
     server = await house.serve("[engine]\nconcurrency = 1\n")
     async with house.client(server) as http:
