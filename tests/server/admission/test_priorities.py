@@ -17,22 +17,22 @@ KEY = "dragoman/priority"
 
 
 async def over_agent_protocol(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
-    body = {"agent_id": "clock", "input": {}, "metadata": {KEY: priority}, "on_disconnect": "continue"}
-    told = (await http.post("/runs/wait", json=body)).json()
+    body: Any = {"agent_id": "clock", "input": {}, "metadata": {KEY: priority}, "on_disconnect": "continue"}
+    told: Any = (await http.post("/runs/wait", json=body)).json()
     return str(told), told.get("values", {}).get("output")
 
 
 async def over_langgraph(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
-    body = {"assistant_id": "clock", "input": {}, "metadata": {KEY: priority}}
-    told = (await http.post("/runs/wait", json=body)).json()
+    body: Any = {"assistant_id": "clock", "input": {}, "metadata": {KEY: priority}}
+    told: Any = (await http.post("/runs/wait", json=body)).json()
     return str(told), told.get("output")
 
 
 async def over_a2a(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
-    message = {"messageId": f"m{priority}", "role": "ROLE_USER", "parts": [{"data": {}}]}
-    params = {"message": message, "metadata": {KEY: priority}}
-    body = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
-    told = (await http.post("/a2a/clock", json=body, headers={"a2a-version": "1.0"})).json()
+    message: Any = {"messageId": f"m{priority}", "role": "ROLE_USER", "parts": [{"data": {}}]}
+    params: Any = {"message": message, "metadata": {KEY: priority}}
+    body: Any = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
+    told: Any = (await http.post("/a2a/clock", json=body, headers={"a2a-version": "1.0"})).json()
     made = told.get("result", {}).get("task", {}).get("artifacts", [])
     texts = [part["text"] for artifact in made for part in artifact["parts"] if "text" in part]
     return str(told), float(texts[0]) if texts else None
@@ -53,7 +53,7 @@ async def test_a_caller_says_which_of_its_runs_comes_first(house: House, face: A
     async with house.client(server) as http:
         refused, _ = await face(http, 11)
         assert "must be a whole number from -10 to 10" in refused
-        body = {"agent_id": "holds", "input": {"seconds": 1.5}, "on_disconnect": "continue"}
+        body: Any = {"agent_id": "holds", "input": {"seconds": 1.5}, "on_disconnect": "continue"}
         assert (await http.post("/runs", json=body)).status_code == 200
         async with asyncio.TaskGroup() as group:
             asked = [group.create_task(face(http, priority)) for priority in (-5, 0, 10)]
