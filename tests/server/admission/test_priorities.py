@@ -29,7 +29,8 @@ async def over_langgraph(http: httpx.AsyncClient, priority: int) -> tuple[str, A
 
 
 async def over_a2a(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
-    message: Any = {"messageId": f"m{priority}", "role": "ROLE_USER", "parts": [{"data": {}}]}
+    nothing: dict[str, str] = {}
+    message = {"messageId": f"m{priority}", "role": "ROLE_USER", "parts": [{"data": nothing}]}
     params: Any = {"message": message, "metadata": {KEY: priority}}
     body: Any = {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": params}
     told: Any = (await http.post("/a2a/clock", json=body, headers={"a2a-version": "1.0"})).json()
