@@ -340,8 +340,17 @@ async def test_replicas_share_the_data_keys_and_old_rows_are_sealed_between_them
     assert await to_thread.run_sync(seal_all, sealing) == 0
     await check(one, old)
     await check(two, old)
+    assert (await to_thread.run_sync(sealing.new_data_keys, 2**62, None)).turned == 2
+    assert await to_thread.run_sync(seal_all, sealing) > 5
     await one.close()
     await two.close()
+    rotating = PostgresSealing(url, MasterKeys([OLD, NEW]))
+    assert await to_thread.run_sync(rotating.rewrap) == 4
+    assert await to_thread.run_sync(rotating.used) == {MasterKeys([OLD]).first: 4}
+    last = postgres_ledger(url, MasterKeys([OLD]))
+    await last.open()
+    await check(last, old)
+    await last.close()
     with psycopg.connect(url) as db:
         for name, table in TABLES.items():
             for column in (*table.columns, *table.texts):

@@ -265,3 +265,22 @@ def test_a_row_that_cannot_be_read_is_told_by_every_face_and_the_others_are_serv
         assert {run["run_id"] for run in listed.json()} == {broken, whole}
     server.stop()
     assert "Traceback" not in server.errors()
+
+
+def test_a_sealed_ledger_is_moved_to_a_database_as_it_is(
+    serve: Serve, run: Run, folder: Path, mark: str, url: str, until: Until
+) -> None:
+    server = serve(DRAGOMAN_MASTER_KEYS=KEY)
+    with server.client() as client:
+        runs = say_everywhere(client, mark, until)
+    server.stop()
+    moved = run("move", "--to", url, DRAGOMAN_MASTER_KEYS=KEY)
+    assert moved.returncode == 0, moved.stderr
+    again = serve("--storage", url, DRAGOMAN_MASTER_KEYS=KEY)
+    with again.client() as client:
+        assert client.get(f"/runs/{runs['well']}").json()["input"]["text"] == f"{mark} input"
+        found = client.post("/store/items/search", json={"namespace_prefix": ["notes"], "query": "store"})
+        assert f"{mark} input in the store" in found.text
+    again.stop()
+    refused = run("serve", "--port", "0", "--storage", url)
+    assert "The ledger is sealed with the master key" in refused.stderr
