@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -21,6 +22,7 @@ from dragoman.memory.ledger import Batch, Change, NewEvent, RunFilter
 from dragoman.memory.model import RunStatus
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.ledger import PostgresLedger
+from dragoman.memory.postgres.migrations import pending
 
 from .helpers import TENANT, WORKER, assert_gapless, emit, finish_step, start, submission, submit
 from .postgres_ledgers import url_of
@@ -62,6 +64,31 @@ async def test_ten_that_open_an_empty_database_at_once_migrate_it_once(fresh: st
         await ledger.open()
         await ledger.ping()
         await ledger.close()
+
+
+async def test_a_database_whose_last_migration_is_applied_is_open_to_the_servers_role(
+    fresh: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute = psycopg.AsyncConnection.execute
+    used: list[str] = []
+
+    async def watched(connection: psycopg.AsyncConnection[Any], query: Any, *args: Any, **how: Any) -> Any:
+        """Whenever the one who migrates has done something, another one uses what seems to be ready."""
+        done = await execute(connection, query, *args, **how)
+        async with await psycopg.AsyncConnection.connect(fresh, autocommit=True) as other:
+            found = await execute(other, "SELECT to_regclass('migrations') IS NOT NULL")
+            if await found.fetchone() == (True,) and not used:
+                monkeypatch.setattr(psycopg.AsyncConnection, "execute", execute)
+                if not await pending(other):
+                    await execute(other, "SET ROLE dragoman_worker")
+                    await execute(other, "SELECT 1 FROM runs")
+                    used.append("runs")
+                monkeypatch.setattr(psycopg.AsyncConnection, "execute", watched)
+        return done
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "execute", watched)
+    await PostgresLedger(fresh).migrate()
+    assert used == ["runs"]
 
 
 async def test_a_database_of_a_newer_version_is_refused(fresh: str) -> None:

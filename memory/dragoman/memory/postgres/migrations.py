@@ -47,11 +47,13 @@ async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
             if file.stem in lacking:
                 async with connection.transaction():
                     await connection.execute(file.read_bytes())
+                    if file.stem == lacking[-1]:
+                        # With the last one, not after it: who finds all of them applied goes on without the lock, and
+                        # a process may die at any moment.
+                        await connection.execute("SELECT dragoman_make_days(%s)", (_AHEAD,))
+                        await connection.execute("SELECT dragoman_secure()")  # all tables, also those that are new
                     line = (number, file.stem, now_micros())
                     await connection.execute("INSERT INTO migrations VALUES (%s, %s, %s)", line)
-        if lacking:
-            await connection.execute("SELECT dragoman_make_days(%s)", (_AHEAD,))
-            await connection.execute("SELECT dragoman_secure()")  # all tables, also those that are new
         return lacking
     finally:
         if not connection.closed:
