@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from dragoman.memory.errors import Conflict
 from dragoman.memory.ledger import Batch, Change, NewStep
 from dragoman.memory.model import RunStatus, StepStatus
+from dragoman.memory.postgres.bulk import PostgresBulk
 from dragoman.memory.postgres.ledger import PostgresLedger
 
 from .helpers import start, submission
@@ -59,6 +62,11 @@ def app(login: str) -> Iterator[Db]:
     with psycopg.connect(login, autocommit=True) as db:
         db.execute("SET ROLE dragoman_app")
         yield db
+
+
+def _insert(bulk: PostgresBulk, table: str, columns: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> None:
+    with bulk.writing():
+        bulk.insert(table, columns, rows)
 
 
 def tables_of_tenants(url: str) -> list[str]:
@@ -167,6 +175,8 @@ async def test_the_policies_cannot_be_turned_off(app: Db, attempt: str) -> None:
 
 async def test_a_server_whose_role_only_serves_works(url: str, login: str) -> None:
     name = login.partition("user=")[2]
+    with pytest.raises(Conflict, match="GRANT dragoman_app, dragoman_worker TO"):
+        await PostgresLedger(login).open()
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(sql.SQL("GRANT dragoman_worker TO {}").format(sql.Identifier(name)))
     ledger = PostgresLedger(login)
@@ -181,7 +191,7 @@ async def test_a_server_whose_role_only_serves_works(url: str, login: str) -> No
         db.execute("SET ROLE postgres")
 
 
-async def test_an_owner_that_is_no_superuser_migrates_and_serves(url: str) -> None:
+async def test_an_owner_that_is_no_superuser_migrates_serves_and_brings_rows(url: str) -> None:
     owner = f"owns_{os.getpid()}"
     name = sql.Identifier(owner)
     with psycopg.connect(url, autocommit=True) as db:
@@ -198,6 +208,12 @@ async def test_an_owner_that_is_no_superuser_migrates_and_serves(url: str) -> No
     with psycopg.connect(own) as db:
         assert db.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user").fetchone() == (False,)
         assert seen(db, "runs") == {"c"}
+    bulk = PostgresBulk(own)
+    columns = ("tenant", "kind", "key", "expires_at", "value")
+    rows = [("d", "kind", "key", 1, b"1")]
+    await asyncio.to_thread(_insert, bulk, "facts", columns, rows)
+    with psycopg.connect(own) as db:
+        assert seen(db, "facts") == {"d"}
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
         db.execute(sql.SQL("DROP ROLE {}").format(name))

@@ -23,7 +23,7 @@ from dragoman.memory.postgres.days import Days, DroppedDay, drop_days
 from dragoman.memory.postgres.dialect import Statement
 from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.lanes import Lanes
-from dragoman.memory.postgres.migrations import migrate
+from dragoman.memory.postgres.migrations import check_roles, migrate
 from dragoman.memory.postgres.remembered import Remembered
 from dragoman.memory.postgres.run_verbs import RunVerbs
 from dragoman.memory.postgres.runner import Runner
@@ -135,6 +135,7 @@ class PostgresLedger(
         try:
             connecting = psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=CONNECT_S)
             async with await connecting as connection:
+                await check_roles(connection)
                 return await migrate(connection)
         except psycopg.OperationalError as error:
             raise LedgerBusy(f"Cannot reach the database: {_said(error)}") from None

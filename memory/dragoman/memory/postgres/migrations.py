@@ -14,11 +14,15 @@ import psycopg
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ids import now_micros
 
-__all__ = ["migrate", "pending"]
+__all__ = ["check_roles", "migrate", "pending"]
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations" / "postgres"
 _LOCK: Final = 4_201_710_001  # any number that nobody else locks
 _AHEAD: Final = 7  # days of events
+_MAY_SERVE: Final = """
+SELECT current_user, bool_and(pg_has_role(current_user, rolname, 'SET')) FROM pg_roles
+WHERE rolname IN ('dragoman_app', 'dragoman_worker') AND to_regclass('migrations') IS NOT NULL
+"""
 
 
 def _known() -> dict[int, Path]:
@@ -31,6 +35,16 @@ async def pending(connection: psycopg.AsyncConnection[Any]) -> list[str]:
     if unknown := sorted(applied - set(known)):
         raise Conflict(f"The ledger was written by a newer Dragoman (migration {unknown[0]}); upgrade to open it.")
     return [file.stem for number, file in known.items() if number not in applied]
+
+
+async def check_roles(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raises ``Conflict`` when who connects to a migrated database may not take the roles that serve it."""
+    row = await (await connection.execute(_MAY_SERVE)).fetchone()
+    if row is not None and row[1] is False:
+        raise Conflict(
+            f"The role {row[0]!r} may not serve this database; "
+            f'let its owner say: GRANT dragoman_app, dragoman_worker TO "{row[0]}".'
+        )
 
 
 async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
