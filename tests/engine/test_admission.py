@@ -103,7 +103,7 @@ async def test_reserved_places_are_for_tenants_that_have_none(
         await release.wait()
 
     async with start(holds, settings=EngineSettings(concurrency=4, reserve=1)) as engine:
-        mine = [await engine.accept(caller, RunRequest("holds")) for _ in range(6)]
+        mine = await asyncio.gather(*(engine.accept(caller, RunRequest("holds")) for _ in range(6)))
         theirs = [await engine.accept(stranger, RunRequest("holds")) for _ in range(2)]
         assert [run.status for run in mine].count(RunStatus.RUNNING) == 3
         assert [run.status for run in theirs] == [RunStatus.RUNNING, RunStatus.QUEUED]

@@ -77,6 +77,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.presence = Presence(self)
         self._replicas = Replicas(self)
         self._activations: dict[str, Activation] = {}
+        self._coming: list[str] = []  # the tenants of runs that are being opened, to be driven at once
         self._waiters = Waiters()
         self._late = LateRuns(self, self._waiters, self._begin, self._settled)
         self._background: set[asyncio.Task[Any]] = set()
@@ -154,7 +155,12 @@ class Engine(ThreadVerbs, ItemVerbs):
 
     def tenants_at_work(self) -> frozenset[str]:
         """The tenants that have a run at work here."""
-        return frozenset(activation.run.tenant for activation in self._activations.values())
+        return frozenset(activation.run.tenant for activation in self._activations.values()).union(self._coming)
+
+    @property
+    def free(self) -> int:
+        """How many more runs may be driven here; those that are being opened have their places."""
+        return self.settings.concurrency - self.active - len(self._coming)
 
     # -- runs ---------------------------------------------------------------------------------------------------------
     async def accept(self, principal: Principal, request: RunRequest) -> Run:
@@ -410,7 +416,7 @@ class Engine(ThreadVerbs, ItemVerbs):
         """Whether a place is free for a tenant: any, or where places are waited for or reserved its first."""
         if self._loops is None:
             return False
-        free = self.settings.concurrency - self.active
+        free = self.free
         if free > self.settings.reserve and not self._loops.crowded:
             return True
         return free > 0 and tenant not in self.tenants_at_work()
@@ -418,7 +424,14 @@ class Engine(ThreadVerbs, ItemVerbs):
     async def _submit(self, submission: Submission, delay: float) -> Run:
         await self._late.opened(submission.tenant, submission.idempotency_key)
         place = self._place(submission, delay)
-        return self._opened(submission, await self.ledger.submit(submission, place, self.settings.lease))
+        if place is None:
+            return self._opened(submission, await self.ledger.submit(submission, None, self.settings.lease))
+        self._coming.append(submission.tenant)
+        try:
+            submitted = await self.ledger.submit(submission, place, self.settings.lease)
+        finally:
+            self._coming.remove(submission.tenant)
+        return self._opened(submission, submitted)
 
     def _place(self, submission: Submission, delay: float) -> str | None:
         """Who may drive the run at once: this worker, or nobody yet."""

@@ -93,7 +93,7 @@ class Worker:
         engine = self._engine
         while self._queued:
             self._wake.clear()
-            places = engine.settings.concurrency - engine.active
+            places = engine.free
             if places <= 0:
                 self.crowded = True
                 return
