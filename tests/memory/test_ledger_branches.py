@@ -82,7 +82,8 @@ async def test_a_run_begins_from_the_checkpoint_it_names(ledger: Ledger, born: b
     assert (forked.metadata, forked.run_id) == ({"source": "fork"}, run.id)
     log = await ledger.events(TENANT, "t")
     told = next(event for event in log if event.type == "values").data
-    assert told == {"values": {"a": 1, "b": None, **({} if born else {"late": None})}, "checkpoint": base}
+    changed = {"a": 1, "b": None, **({} if born else {"late": None})}
+    assert told == {"values": changed, "checkpoint": base, "parent": 1, "source": "fork"}
 
 
 async def test_rolling_a_branch_back_gives_what_was_before_it(ledger: Ledger) -> None:

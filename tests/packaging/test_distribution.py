@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 
 # Modules that need an extra, which others import when they are used. Every other module imports without any.
 _PACKAGE = Path(__file__).parents[2] / "memory" / "dragoman" / "memory" / "postgres"
-_WITHOUT = {"__init__", "dialect", "values"}
+_WITHOUT = {"__init__", "dialect", "scope", "values"}
 _POSTGRES = sorted(file.stem for file in _PACKAGE.glob("*.py") if file.stem not in _WITHOUT)
 NEEDS_EXTRA = {
     "dragoman.a2a.client_grpc": "grpc",
