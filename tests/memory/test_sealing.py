@@ -129,7 +129,11 @@ def test_every_statement_that_touches_what_is_sealed_goes_through_the_seal(tmp_p
                 if table in TABLES and (column == "*" or column in TABLES[table].columns + TABLES[table].texts)
             }
             place = places().get(sql)
-            seen = {tuple(c.prefix.split("|")[:2]) for c in (*place.writes, *place.reads)} if place else set()
+            seen: set[tuple[str, ...]] = (
+                {tuple(c.prefix.split("|")[:2]) for c in (*place.writes, *place.reads)}
+                if place
+                else set[tuple[str, ...]]()
+            )
             for table, column in sealed:
                 if column == "*":
                     assert place is not None, f"{name} inserts into {table} past the seal"

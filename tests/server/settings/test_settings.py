@@ -56,9 +56,10 @@ MISTAKES = [
         "dragoman.toml: [agents] 1 timeout: input should be a valid number",
     ),
     (
-        'file = "x"',
-        "dragoman.toml: file: unknown table; known are server, storage, engine, crons, auth, mcp, a2a, egress, outbox,",
+        'base = "x"',
+        "dragoman.toml: base: unknown table; known are server, storage, engine, crons, auth, sealing, blobs,",
     ),
+    ('file = "x"', "dragoman.toml: file: this key belongs under [sealing]."),
 ]
 
 
