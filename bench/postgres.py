@@ -4,8 +4,9 @@
 
 Needs a server that keeps what it has committed, with an empty database or one that these tables may be in. The floor of
 a commit is a control in the same run: the same rows, by the same driver, all that come at once in one transaction, as
-the ledger has it, and nothing else: no lock, no fence, no rule, no answer. A ratio is of the medians of several rounds
-that take turns. Not a test: figures of a machine under load mean little.
+the ledger has it, and nothing else: no lock, no fence, no rule, no answer. Beside it stand the same rows in a
+transaction each, and one INSERT each, as a ledger that does not share transactions would have them. A ratio is of the
+medians of several rounds that take turns. Not a test: figures of a machine under load mean little.
 """
 
 from __future__ import annotations
@@ -72,8 +73,8 @@ async def one_insert(url: str, number: int, at_once: int) -> tuple[float, float]
 class Control:
     """Rows as they are, by the ledger's driver; what comes while a transaction is under way is the next one."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+    def __init__(self, connections: list[Connection]) -> None:
+        self._connection, *self._free = connections
         self._waiting: list[tuple[Rows, asyncio.Future[None]]] = []
         self._drain: asyncio.Task[None] | None = None
 
@@ -84,16 +85,25 @@ class Control:
             self._drain = asyncio.create_task(self._drained())
         await done
 
+    async def insert_alone(self, rows: Rows) -> None:
+        """The same rows in a transaction of their own, on one of 16 connections."""
+        connection = self._free.pop()
+        await connection.exchange(self._transaction([rows]))
+        self._free.append(connection)
+
     async def _drained(self) -> None:
         while self._waiting:
             taken, self._waiting = self._waiting, []
-            batch: list[tuple[str, Any]] = [("BEGIN", ())]
-            for name in taken[0][0]:
-                batch += self._statements(name, [row for rows, _ in taken for row in rows[name]])
-            await self._connection.exchange([*batch, ("COMMIT", ())])
+            await self._connection.exchange(self._transaction([rows for rows, _ in taken]))
             for _, done in taken:
                 done.set_result(None)
         self._drain = None
+
+    def _transaction(self, taken: list[Rows]) -> list[tuple[str, Any]]:
+        batch: list[tuple[str, Any]] = [("BEGIN", ())]
+        for name in taken[0]:
+            batch += self._statements(name, [row for rows in taken for row in rows[name]])
+        return [*batch, ("COMMIT", ())]
 
     def _statements(self, name: str, rows: list[tuple[object, ...]]) -> list[tuple[str, Any]]:
         if name == "move_threads":
@@ -136,9 +146,10 @@ async def commits(url: str, number: int, rounds: int) -> None:
     """Each commit and its control in turn."""
     ledger = PostgresLedger(url, connections=16)
     await ledger.open()
-    connection = await Connection.connect(url, autocommit=True)
-    await connection.execute("SET plan_cache_mode = force_generic_plan")
-    control = Control(connection)
+    connections = [await Connection.connect(url, autocommit=True) for _ in range(17)]
+    for connection in connections:
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+    control = Control(connections)
     print(f"{'':34}{'ms':>8}{'× control':>11}{'limit':>7}{'CPU µs':>8}{'control':>9}")
     for at_once in (1, 16):
         found: dict[str, list[tuple[float, float]]] = {}
@@ -146,7 +157,8 @@ async def commits(url: str, number: int, rounds: int) -> None:
             for name, measured in (await _round(url, ledger, control, number, at_once)).items():
                 found.setdefault(name, []).append(measured)
         _print(found, at_once)
-    await connection.close()
+    for connection in connections:
+        await connection.close()
     await latency(url, ledger)
     await ledger.close()
 
@@ -196,6 +208,7 @@ async def _round(
 
     works: list[tuple[str, Work]] = [
         ("born run", born),
+        ("rows of a step, each alone", lambda n: control.insert_alone(_step_rows(threads[n], 0))),
         ("control of step", lambda n: control.insert(_step_rows(threads[n], 1))),
         ("step", step),
         ("control of text", lambda n: control.insert(_text_rows(threads[n], 2))),
