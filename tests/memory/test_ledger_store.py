@@ -12,7 +12,7 @@ from dragoman.memory.errors import Conflict
 from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.model import ApiKey
-from dragoman.memory.verbs.store_items import _decode, _encode, _range  # pyright: ignore[reportPrivateUsage]
+from dragoman.memory.verbs.store_items import _encode, _range, decoded  # pyright: ignore[reportPrivateUsage]
 
 from .helpers import TENANT
 
@@ -83,7 +83,7 @@ names = st.one_of(st.sampled_from(AWKWARD), st.text(max_size=4))
 def test_the_text_of_a_namespace_sorts_and_reads_as_the_namespace(namespaces: list[tuple[str, ...]]) -> None:
     texts = {namespace: bound(_encode(namespace)) for namespace in namespaces}
     assert sorted(texts, key=lambda n: texts[n]) == sorted(texts, key=lambda n: [part.encode() for part in n])
-    assert all(_decode(text.decode()) == namespace for namespace, text in texts.items())
+    assert all(decoded(text.decode()) == namespace for namespace, text in texts.items())
     for one in namespaces:
         first, after = map(bound, _range(one))
         for two in namespaces:

@@ -7,23 +7,22 @@ new engine over the same ledger goes on where this one stopped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
-from pydantic import BaseModel
-
 from dragoman.agents.agent import Agent
 from dragoman.agents.remote import Peers
-from dragoman.engine import answers as answering
 from dragoman.engine.activation import Activation
+from dragoman.engine.answer_verbs import AnswerVerbs
 from dragoman.engine.assistants import Assistants
-from dragoman.engine.crons import Crons, Opener
+from dragoman.engine.crons import Crons
 from dragoman.engine.hub import EventHub
-from dragoman.engine.intake import by_name, submission_of
+from dragoman.engine.intake import by_name
 from dragoman.engine.items import ItemVerbs
 from dragoman.engine.late import LateRuns
+from dragoman.engine.opening import Opening
 from dragoman.engine.outbox import Outbox
 from dragoman.engine.outgoing import Outgoing
 from dragoman.engine.presence import Presence
@@ -33,22 +32,21 @@ from dragoman.engine.remote import cancel_quietly
 from dragoman.engine.remote_mark import tasks_under_way
 from dragoman.engine.replicas import Replicas
 from dragoman.engine.request import EngineSettings, RunRequest
-from dragoman.engine.subscribe import follow
+from dragoman.engine.run_reading import RunReading
 from dragoman.engine.threads import ThreadVerbs
 from dragoman.engine.waiters import Looking, Waiters
 from dragoman.engine.worker import Worker
-from dragoman.memory.errors import AgentNotFound, InputInvalid, LeaseLost, LedgerBusy, QueueFull, RunEnded
+from dragoman.memory.errors import LeaseLost, LedgerBusy, RunEnded
 from dragoman.memory.ids import uuid7
-from dragoman.memory.latest import Latest
-from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter, Submission, Submitted
-from dragoman.memory.model import Event, InterruptStatus, Json, Page, Principal, Run, RunStatus, RunView, Step
+from dragoman.memory.ledger import Batch, Change, Lease, Ledger, Renewed, RunFilter
+from dragoman.memory.model import Event, Json, Principal, Run, RunStatus
 
 __all__ = ["Engine"]
 
 _CANCEL_PATIENCE = 5.0  # seconds that a coroutine has to take its cancellation
 
 
-class Engine(ThreadVerbs, ItemVerbs):
+class Engine(Opening, RunReading, AnswerVerbs, ThreadVerbs, ItemVerbs):
     """Runs agents durably. Every verb takes the caller's Principal first; another tenant's things are not found."""
 
     def __init__(
@@ -163,31 +161,6 @@ class Engine(ThreadVerbs, ItemVerbs):
         return self.settings.concurrency - self.active - len(self._coming)
 
     # -- runs ---------------------------------------------------------------------------------------------------------
-    async def accept(self, principal: Principal, request: RunRequest) -> Run:
-        """Open a run; it is durable when this returns.
-
-        Raises ``AgentNotFound``, ``InputInvalid``, ``ThreadNotFound``, ``ThreadBusy``, ``QueueFull``.
-        """
-        submission, _ = self._submission(principal, request, None)
-        return await self._submit(submission, request.delay)
-
-    async def accept_by(self, principal: Principal, request: RunRequest, opener: Opener) -> Run | None:
-        """Open a run by another verb of the ledger than ``submit``; None when that opens none. Raises as ``accept``,
-        and what the verb raises."""
-        submission, _ = self._submission(principal, request, None)
-        submitted = await opener(submission, self._place(submission, request.delay), self.settings.lease)
-        return None if submitted is None else self._opened(submission, submitted)
-
-    async def check(self, principal: Principal, request: RunRequest) -> None:
-        """Whether a run like this could be opened, but for its thread and the queue. Raises ``AgentNotFound``,
-        ``InputInvalid``."""
-        self._submission(principal, request, None)
-
-    async def accept_child(self, parent: Run, request: RunRequest) -> Run:
-        """Open a child run of a run at work."""
-        submission, _ = self._submission(self.principal_of(parent), request, parent)
-        return await self._submit(submission, 0.0)
-
     async def run(self, principal: Principal, request: RunRequest, timeout: float | None = None) -> Run:
         """Open a run and wait until it has settled; past ``timeout`` seconds the run as it is.
 
@@ -205,75 +178,6 @@ class Engine(ThreadVerbs, ItemVerbs):
         waiter never cancels the run."""
         run = await self.get(principal, run_id)
         return run if run.settled else await self._settled(run, timeout)
-
-    async def get(self, principal: Principal, run_id: str) -> Run:
-        """One run. Raises ``RunNotFound``."""
-        return self.presence.shown((await self.ledger.load(principal.tenant, run_id)).run)
-
-    async def view(self, principal: Principal, run: str | Run) -> RunView:
-        """A run with its interrupts and artifacts; nothing is read for a Run that has none."""
-        if isinstance(run, Run):
-            if run.tenant == principal.tenant and not run.interrupts and not run.artifacts:
-                return RunView(self.presence.shown(run))
-            run = run.id
-        return self.presence.view(await self.ledger.load(principal.tenant, run))
-
-    async def values_after(self, principal: Principal, run: Run) -> Mapping[str, Json]:
-        """The thread's values as a run left them; as they are now if it ended a while ago, or has not ended."""
-        found = self.recent.of(run) if run.tenant == principal.tenant else None
-        return found if found is not None else (await self.ledger.thread(principal.tenant, run.thread_id)).values
-
-    async def list_runs(
-        self,
-        principal: Principal,
-        where: RunFilter | None = None,
-        limit: int = 50,
-        cursor: str | None = None,
-        *,
-        bare: bool = False,
-    ) -> Page[RunView]:
-        """Runs, newest first, a page at a time; ``bare`` ones come without interrupts and artifacts."""
-        page = await self.ledger.runs(principal.tenant, where or RunFilter(), limit, cursor, bare=bare)
-        return self.presence.page(page)
-
-    async def latest_runs(
-        self, principal: Principal, which: Latest, limit: int = 50, before: tuple[int, int] | None = None
-    ) -> Sequence[RunView]:
-        """Runs of an agent, the latest change first; ``before`` as ``LatestLedger.latest_runs`` has it."""
-        found = await self.ledger.latest_runs(principal.tenant, which, limit, before)
-        return [self.presence.view(view) for view in found]
-
-    async def count_latest(self, principal: Principal, which: Latest, most: int = 5000) -> int:
-        """How many those are, counted up to ``most`` of each status."""
-        return await self.ledger.count_latest(principal.tenant, which, most)
-
-    async def answer(self, principal: Principal, run_id: str, answers: Mapping[str, Json]) -> Run:
-        """Answer open interrupts by key or id; the run goes on.
-
-        Raises ``InputInvalid`` when an answer does not fit its schema, ``Conflict`` when it was answered already.
-        """
-        view = await self.ledger.load(principal.tenant, run_id)
-        if view.run.ended:
-            raise RunEnded(f"The run has ended ({view.run.status}); nothing is asked any more.")
-        chosen = answering.select(view.interrupts, answers)
-        by_key = {i.key: i for i in view.interrupts}
-        for key, value in chosen.items():
-            answering.check(by_key[key], value)
-        run, events = await self.ledger.answer(principal.tenant, run_id, chosen, principal.subject)
-        self.publish(run, events)
-        self.queued()
-        return run
-
-    async def answer_text(self, principal: Principal, run_id: str, text: str) -> Run:
-        """Answer the one open interrupt in prose. Raises ``InputInvalid`` telling what is asked for."""
-        view = await self.ledger.load(principal.tenant, run_id)
-        waiting = [i for i in view.interrupts if i.status is InterruptStatus.OPEN]
-        if view.run.ended or not waiting:
-            raise RunEnded(f"The run is {view.run.status}; nothing is asked.")
-        if len(waiting) > 1:
-            names = ", ".join(repr(i.key) for i in waiting)
-            raise InputInvalid(f"{len(waiting)} questions are open ({names}); answer them by key, as structured data.")
-        return await self.answer(principal, run_id, {waiting[0].key: answering.from_text(waiting[0], text)})
 
     async def cancel(self, principal: Principal, run_id: str, reason: str = "", *, rollback: bool = False) -> Run:
         """Cancel a run and its children; returns when it has ended. With ``rollback`` it is forgotten then, and its
@@ -296,12 +200,6 @@ class Engine(ThreadVerbs, ItemVerbs):
         """Forget an ended run. Raises ``RunNotFound``, ``Conflict`` while it is active."""
         await self.ledger.delete_run(principal.tenant, run_id)
 
-    async def steps(self, principal: Principal, run_id: str) -> Sequence[Step]:
-        """A run's journal, in the order in which its steps finished. Raises ``RunNotFound``."""
-        await self.ledger.load(principal.tenant, run_id)
-        journal = await self.ledger.journal(principal.tenant, run_id)
-        return sorted(journal.values(), key=lambda s: (s.position == 0, s.position, s.at))
-
     async def fork(
         self, principal: Principal, run_id: str, at_step: int, patch: Mapping[str, Json] | None = None
     ) -> Run:
@@ -310,24 +208,6 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.publish(submitted.run, submitted.events)
         self.queued()
         return submitted.run
-
-    # -- events -------------------------------------------------------------------------------------------------------
-    def subscribe(
-        self, principal: Principal, thread_id: str, after: int = 0, run_id: str | None = None, until_ended: bool = False
-    ) -> AsyncGenerator[Event, None]:
-        """Events of a thread with ``seq > after``: replayed, then live, gapless.
-
-        With ``run_id`` only that run's, ending when the run has settled (``until_ended``: has ended). Raises
-        ``ThreadNotFound`` or ``RunNotFound`` at the first event, ``SlowSubscriber`` when the reader is too slow. Use
-        ``contextlib.aclosing``.
-        """
-        return follow(self.ledger, self.hub, principal.tenant, thread_id, after, run_id, until_ended)
-
-    async def events(
-        self, principal: Principal, thread_id: str, after: int = 0, limit: int = 1000, run_id: str | None = None
-    ) -> Sequence[Event]:
-        """A page of a thread's log."""
-        return await self.ledger.events(principal.tenant, thread_id, after, limit, run_id)
 
     # -- for the parts of the engine ----------------------------------------------------------------------------------
     def publish(self, run: Run, events: Sequence[Event]) -> None:
@@ -391,71 +271,6 @@ class Engine(ThreadVerbs, ItemVerbs):
         self.in_background(cancel())
 
     # -- inside -------------------------------------------------------------------------------------------------------
-    def _submission(
-        self, principal: Principal, request: RunRequest, parent: Run | None, new_thread: str | None = None
-    ) -> tuple[Submission, BaseModel | None]:
-        agent = self.drivable(request.agent)
-        if agent is None:
-            known = ", ".join(self.agents) or "none"
-            raise AgentNotFound(f"There is no agent {request.agent[:80]!r} here; there are: {known}.")
-        if self._stopping:
-            raise QueueFull("The server is stopping; send it again to the next one.", retry_after=1.0)
-        crowded = parent is None and self._loops is not None and self._loops.crowded
-        return submission_of(agent, principal, request, parent, self.settings, new_thread, crowded)
-
-    def _may_open_late(self, principal: Principal, request: RunRequest) -> bool:
-        alone = request.thread_id is None and request.delay <= 0 and not request.deliveries
-        kept = request.setup is None or not request.setup.forget
-        # Where others count too, they count what is in the ledger.
-        agent = self.drivable(request.agent)
-        counted = self.settings.tenant_concurrency is not None or (agent is not None and agent.concurrency is not None)
-        free = self._loops is not None and not self._loops.crowded and self._has_room(principal.tenant)
-        return alone and kept and not counted and free and self.settings.open_late
-
-    def _has_room(self, tenant: str) -> bool:
-        """Whether a place is free for a tenant: any, or where places are waited for or reserved its first."""
-        if self._loops is None:
-            return False
-        free = self.free
-        if free > self.settings.reserve and not self._loops.crowded:
-            return True
-        return free > 0 and tenant not in self.tenants_at_work()
-
-    async def _submit(self, submission: Submission, delay: float) -> Run:
-        await self._late.opened(submission.tenant, submission.idempotency_key)
-        place = self._place(submission, delay)
-        if place is None:
-            return self._opened(submission, await self.ledger.submit(submission, None, self.settings.lease))
-        self._coming.append(submission.tenant)
-        try:
-            submitted = await self.ledger.submit(submission, place, self.settings.lease)
-        finally:
-            self._coming.remove(submission.tenant)
-        return self._opened(submission, submitted)
-
-    def _place(self, submission: Submission, delay: float) -> str | None:
-        """Who may drive the run at once: this worker, or nobody yet."""
-        # A child is driven at once, whatever the load: its parent holds a place while it waits for it.
-        room = submission.parent_run_id is not None or self._has_room(submission.tenant)
-        if self._loops is None or delay > 0:
-            return None
-        if not room:
-            self._loops.refused()
-        return self.worker if room else None
-
-    def _opened(self, submission: Submission, submitted: Submitted) -> Run:
-        if submitted.lease is not None:
-            self.drive(submitted.lease, submitted.run)
-        if submitted.events:
-            self.hub.publish(submission.tenant, submitted.run.thread_id, submitted.events)
-        for displaced in submitted.displaced:
-            self._displaced(displaced)
-        if submission.deliveries:
-            self.outbox.look()
-        if submitted.created and submitted.lease is None:
-            self.queued()
-        return submitted.run
-
     def _displaced(self, run: Run) -> None:
         if run.settled:
             self._waiters.tell(run)
