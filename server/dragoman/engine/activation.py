@@ -29,13 +29,14 @@ from dragoman.memory.model import Failure, FailureKind, Json, Run, RunStatus, St
 from dragoman.telemetry.context import bind_run, join_trace
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
 __all__ = ["Activation"]
 
 _log = logging.getLogger("dragoman.engine")
 _UNKNOWN_AGENT_WAIT = 30_000_000  # microseconds until a run whose agent is not served here is tried again
 
+_READ_AGAIN = 1.0  # seconds
 _OPEN_WITHIN = 0.02  # seconds that a run may be at work before others can see it
 
 T = TypeVar("T")
@@ -207,9 +208,9 @@ class Activation:
         steps: Mapping[str, Step] = {}
         view = None
         if run.attempt > 1 or run.created_at != run.started_at:  # a fork is born queued, with a journal
-            steps = await ledger.journal(run.tenant, run.id)
+            steps = await _patiently(lambda: ledger.journal(run.tenant, run.id))
             if run.interrupts:
-                view = await ledger.load(run.tenant, run.id)
+                view = await _patiently(lambda: ledger.load(run.tenant, run.id))
         journal = Journal(steps, view.interrupts if view else ())
         ctx = RunContext(self._engine, run, journal, self._recorder, lambda: self._interrupt("park"))
         self.ctx = ctx
@@ -311,6 +312,15 @@ class Activation:
 
 def _refused(error: RequestError) -> Failure:
     return Failure(FailureKind.REQUEST, error.message, type(error).__name__, error.code, error.data)
+
+
+async def _patiently(read: Callable[[], Awaitable[T]]) -> T:
+    """Read as soon as the ledger can be read: the lease is held meanwhile."""
+    while True:
+        try:
+            return await read()
+        except LedgerBusy:
+            await asyncio.sleep(_READ_AGAIN)
 
 
 async def _uninterrupted(write: Coroutine[Any, Any, T]) -> T:
