@@ -11,9 +11,11 @@ from typing import Annotated
 
 import typer
 
+from dragoman.cli.deliveries_commands import deliveries_app
 from dragoman.cli.keeping_commands import add_keeping
+from dragoman.cli.keys_commands import keys_app
+from dragoman.cli.options import AsJson, Config, Key, Log, Storage, Target, Url
 from dragoman.cli.phase import Phase
-from dragoman.cli.sealing_commands import add_sealing
 
 __all__ = ["app"]
 
@@ -25,17 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-keys_app = typer.Typer(
-    name="keys",
-    help="API keys, and the keys that the ledger is sealed with, also while the server runs.",
-    no_args_is_help=True,
-)
 app.add_typer(keys_app)
-deliveries_app = typer.Typer(
-    name="deliveries",
-    help="Webhooks and push notifications: see what is owed and what was given up, also while the server runs.",
-    no_args_is_help=True,
-)
 app.add_typer(deliveries_app)
 add_keeping(app)
 
@@ -47,23 +39,6 @@ class AuthMode(StrEnum):
     KEYS = "keys"
 
 
-class Standing(StrEnum):
-    """How deliveries stand."""
-
-    ACTIVE = "active"
-    DONE = "done"
-    DEAD = "dead"
-
-
-class Level(StrEnum):
-    """``[log] level``."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
 class ClientName(StrEnum):
     """The MCP clients that ``connect`` knows."""
 
@@ -73,25 +48,6 @@ class ClientName(StrEnum):
     VSCODE = "vscode"
     GOOSE = "goose"
     WINDSURF = "windsurf"
-
-
-Target = Annotated[
-    str | None,
-    typer.Argument(
-        help="dragoman.toml, a folder with one, agents.py or package.module:agent.", show_default="dragoman.toml"
-    ),
-]
-Config = Annotated[
-    str | None,
-    typer.Option(
-        "--config", "-c", help="dragoman.toml, agents.py or package.module:agent.", show_default="dragoman.toml"
-    ),
-]
-Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the URL of a Postgres database.")]
-Log = Annotated[Level | None, typer.Option(help="How much is logged, as JSON on stderr.")]
-Url = Annotated[str | None, typer.Option(help="A running server.", envvar="DRAGOMAN_URL", show_envvar=True)]
-Key = Annotated[str | None, typer.Option(help="An API key for it.", envvar="DRAGOMAN_KEY", show_envvar=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def _version(asked: bool) -> None:
@@ -293,104 +249,3 @@ def demo() -> None:
     from dragoman.demo import main
 
     main()
-
-
-@keys_app.command("create")
-def keys_create(
-    subject: Annotated[str, typer.Argument(help="Who will use it.")] = "default",
-    tenant: Annotated[str, typer.Option(help="The tenant whose runs it sees.")] = "default",
-    scope: Annotated[
-        list[str] | None, typer.Option(help="What it may do; may be given again.", show_default="*")
-    ] = None,
-    config: Config = None,
-    storage: Storage = None,
-) -> None:
-    """Make a key. It is printed once, and only its hash is kept."""
-    from dragoman.cli.keys import create
-
-    create(subject, tenant, scope or ["*"], config=config, storage=storage)
-
-
-@keys_app.command("list")
-def keys_list(config: Config = None, storage: Storage = None, as_json: AsJson = False) -> None:
-    """List the keys: whose they are, and whether they are revoked."""
-    from dragoman.cli.keys import list_all
-
-    list_all(config=config, storage=storage, as_json=as_json)
-
-
-@keys_app.command("revoke")
-def keys_revoke(
-    key: Annotated[str, typer.Argument(help="The key's id: the part between the underscores.")],
-    config: Config = None,
-    storage: Storage = None,
-) -> None:
-    """Revoke a key; a running server refuses it within seconds."""
-    from dragoman.cli.keys import revoke
-
-    revoke(key, config=config, storage=storage)
-
-
-add_sealing(keys_app)
-
-Limit = Annotated[int, typer.Option(min=1, max=1000, help="How many, oldest first.")]
-Number = Annotated[int, typer.Argument(help="The dead letter's number, as `dragoman deliveries dead` shows it.")]
-
-
-@deliveries_app.command("list")
-def deliveries_list(
-    status: Annotated[
-        Standing | None, typer.Option(help="Only these: dead ones wait at a message that was given up.")
-    ] = None,
-    limit: Limit = 100,
-    config: Config = None,
-    storage: Storage = None,
-    as_json: AsJson = False,
-) -> None:
-    """List deliveries: to whom runs are told, how far, and the last error."""
-    from dragoman.cli.deliveries import list_all
-
-    list_all(None if status is None else status.value, limit, config=config, storage=storage, as_json=as_json)
-
-
-@deliveries_app.command("dead")
-def deliveries_dead(
-    limit: Limit = 100, config: Config = None, storage: Storage = None, as_json: AsJson = False
-) -> None:
-    """List dead letters: the messages that were given up, and why."""
-    from dragoman.cli.deliveries import dead
-
-    dead(limit, config=config, storage=storage, as_json=as_json)
-
-
-@deliveries_app.command("retry")
-def deliveries_retry(
-    number: Annotated[int | None, typer.Argument(help="The dead letter's number.", show_default=False)] = None,
-    every: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    config: Config = None,
-    storage: Storage = None,
-) -> None:
-    """Send a dead letter again, and what comes after it; a running server does so within seconds."""
-    from dragoman.cli.deliveries import retry
-
-    retry(number, every=every, config=config, storage=storage)
-
-
-@deliveries_app.command("drop")
-def deliveries_drop(number: Number, config: Config = None, storage: Storage = None) -> None:
-    """Forget a dead letter: its delivery goes on with what comes after it."""
-    from dragoman.cli.deliveries import drop
-
-    drop(number, config=config, storage=storage)
-
-
-@deliveries_app.command("secret")
-def deliveries_secret(
-    tenant: Annotated[str, typer.Option(help="The tenant whose runs the receiver is told of.")] = "default",
-    config: Config = None,
-    storage: Storage = None,
-) -> None:
-    """Print the secret that receivers check signatures with."""
-    from dragoman.cli.deliveries import secret
-
-    secret(tenant, config=config, storage=storage)

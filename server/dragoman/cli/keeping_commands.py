@@ -8,13 +8,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["add_keeping"]
+from dragoman.cli.options import Config, Storage
 
-Config = Annotated[
-    str | None,
-    typer.Option("--config", "-c", help="dragoman.toml, or a folder with one.", show_default="dragoman.toml"),
-]
-Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the URL of a Postgres database.")]
+__all__ = ["add_keeping"]
 
 
 def add_keeping(app: typer.Typer) -> None:

@@ -172,6 +172,7 @@ def _view_of_result(result: Mapping[str, Any]) -> RunView:
 def _view(run: Mapping[str, Any], output: Json = None) -> RunView:
     """A Run of the protocol as a view; only the open questions are known, and nothing of its artifacts."""
     error: Mapping[str, Any] = run.get("error") or {}
+    metadata: Mapping[str, Any] = run.get("metadata") or {}
     questions = tuple(_question(q, run) for q in run.get("interrupts") or ())
     timeout = run["status"] == "timeout"
     failure = Failure(
@@ -192,7 +193,7 @@ def _view(run: Mapping[str, Any], output: Json = None) -> RunView:
             output=output,
             failure=failure if status is RunStatus.FAILED else None,
             interrupts=len(questions),
-            held=str((run.get("metadata") or {}).get(_HELD, "")),
+            held=str(metadata.get(_HELD, "")),
         ),
         questions,
     )

@@ -7,13 +7,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["add_sealing"]
+from dragoman.cli.options import Config, Storage
 
-Config = Annotated[
-    str | None,
-    typer.Option("--config", "-c", help="dragoman.toml, or a folder with one.", show_default="dragoman.toml"),
-]
-Storage = Annotated[str | None, typer.Option(help="The ledger: a file, or the URL of a Postgres database.")]
+__all__ = ["add_sealing"]
 
 
 def add_sealing(app: typer.Typer) -> None:

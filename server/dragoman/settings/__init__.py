@@ -4,17 +4,10 @@ The only reader of files and environment variables of settings; not a registry t
 part needs is handed to it. Used by ``app`` and ``cli``; the layers below get plain values.
 """
 
+from dragoman.settings.ledger_tables import StorageTable
 from dragoman.settings.read import FILE_NAME, Flags, find, load, user_folder
-from dragoman.settings.tables import (
-    AgentTable,
-    AuthTable,
-    EngineTable,
-    LogTable,
-    ServerTable,
-    Settings,
-    StorageTable,
-    is_loopback,
-)
+from dragoman.settings.root import Settings, is_loopback
+from dragoman.settings.tables import AgentTable, AuthTable, EngineTable, LogTable, ServerTable
 
 __all__ = [
     "FILE_NAME",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from dragoman.memory.blobs import BlobPlace
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.sqlite.bulk import SqliteBulk
+from dragoman.settings.root import Settings
 from dragoman.settings.storage import made_blobs
-from dragoman.settings.tables import Settings
 
 if TYPE_CHECKING:
     from dragoman.memory.postgres.bulk import PostgresBulk

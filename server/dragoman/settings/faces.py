@@ -21,8 +21,9 @@ from dragoman.auth.webhooks import WebhookSigner
 from dragoman.engine.outgoing import Outgoing
 from dragoman.mcp.settings import McpSettings, named
 from dragoman.memory.model import Json
+from dragoman.settings.outside_tables import PeerTable
+from dragoman.settings.root import Settings, shown
 from dragoman.settings.sealing import sealing_keys
-from dragoman.settings.tables import PeerTable, Settings, shown
 
 __all__ = [
     "a2a_settings",

@@ -18,7 +18,7 @@ from pathlib import Path
 from dragoman.agents.errors import ConfigurationError
 from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sealing.master_keys import KEY_BYTES
-from dragoman.settings.tables import Settings, shown
+from dragoman.settings.root import Settings, shown
 
 __all__ = ["VARIABLE", "is_sealing", "master_keys"]
 

@@ -19,7 +19,9 @@ from pydantic import BaseModel, ValidationError
 
 from dragoman.agents.errors import ConfigurationError
 from dragoman.memory.postgres import is_postgres
-from dragoman.settings.tables import AgentTable, PeerTable, Settings, shown
+from dragoman.settings.outside_tables import PeerTable
+from dragoman.settings.root import Settings, shown
+from dragoman.settings.tables import AgentTable
 
 __all__ = ["FILE_NAME", "Flags", "find", "load", "user_folder"]
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dragoman.agents.errors import ConfigurationError
-from dragoman.settings.tables import Settings, shown
+from dragoman.settings.root import Settings, shown
 
 __all__ = ["VARIABLE", "load_key", "sealing_keys"]
 

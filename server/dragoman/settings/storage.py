@@ -13,7 +13,7 @@ from dragoman.memory.sealing.turning import Sealing
 from dragoman.memory.sqlite import SqliteDeliveries, SqliteKeys, SqliteLedger
 from dragoman.memory.sqlite.sealing import SqliteSealing
 from dragoman.settings.master_keys import master_keys
-from dragoman.settings.tables import Settings
+from dragoman.settings.root import Settings
 
 if TYPE_CHECKING:
     from dragoman.memory.postgres.blocking import PostgresDeliveries, PostgresKeys

@@ -12,7 +12,7 @@ from dragoman.agents.errors import ConfigurationError
 from dragoman.memory.sealing import MasterKeys
 from dragoman.settings import load
 from dragoman.settings.master_keys import master_keys
-from dragoman.settings.tables import Settings
+from dragoman.settings.root import Settings
 
 FIRST, SECOND = b"1" * 32, b"2" * 32
 TEXTS = [base64.b64encode(key).decode() for key in (FIRST, SECOND)]
