@@ -234,3 +234,41 @@ async def test_an_index_is_used_as_if_there_were_no_policy(app: Db, url: str) ->
             assert index in plan
             assert "Seq Scan" not in plan
             assert "One-Time Filter" in plan, "the policy is looked at once, not for each row"
+
+
+_AS_OWNER = (
+    "dragoman_count_due(0, 10)",
+    "dragoman_running_of_agent('echo')",
+    "dragoman_due_of_agent('echo')",
+    "dragoman_items_with_words('', 'z', 0, ARRAY['pelican'], 10)",
+)
+
+
+_SHADOWS = (
+    "runs AS SELECT pg_temp.told() AS status, NULL::bigint AS wake_at, 'echo' AS agent, 0 AS blocked",
+    "store_texts AS SELECT * FROM public.store_texts WHERE pg_temp.told() = ''",
+)
+
+
+@pytest.mark.parametrize("shadow", _SHADOWS)
+async def test_what_stands_in_a_tables_place_is_not_run_as_the_owner(app: Db, shadow: str) -> None:
+    with app.transaction(force_rollback=True):
+        app.execute("SELECT set_config('dragoman.tenant', 'a', true)")
+        app.execute(
+            "CREATE FUNCTION pg_temp.told() RETURNS text LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'run as %', current_user; END $$"
+        )
+        app.execute(f"CREATE TEMPORARY VIEW {shadow}".encode())
+        for call in _AS_OWNER:
+            app.execute(f"SELECT {call}".encode()).fetchall()
+
+
+async def test_no_function_of_the_owner_is_anybodys(url: str, login: str) -> None:
+    name = f"serves_{os.getpid()}"
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(sql.SQL("REVOKE dragoman_app FROM {}").format(sql.Identifier(name)))
+    with psycopg.connect(login, autocommit=True) as db:
+        db.execute("SELECT set_config('dragoman.tenant', 'a', false)")
+        for call in _AS_OWNER:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                db.execute(f"SELECT {call}".encode())
