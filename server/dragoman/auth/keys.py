@@ -16,6 +16,7 @@ from typing import Protocol
 
 from dragoman.memory.ids import now_micros
 from dragoman.memory.model import ApiKey, Principal
+from dragoman.memory.tenants import check_tenant
 
 __all__ = ["KeyRing", "KeyTable", "make_key"]
 
@@ -31,7 +32,9 @@ class KeyTable(Protocol):
 
 
 def make_key(tenant: str, subject: str, scopes: Iterable[str] = ("*",)) -> tuple[ApiKey, str, bytes]:
-    """A new key: its row, its text (shown once, kept nowhere) and the hash to store."""
+    """A new key: its row, its text (shown once, kept nowhere) and the hash to store. Raises ``InputInvalid`` for a name
+    that no tenant can have."""
+    check_tenant(tenant)
     key_id = secrets.token_hex(6)
     text = f"dg_{key_id}_{secrets.token_urlsafe(32)}"
     row = ApiKey(id=key_id, tenant=tenant, subject=subject, scopes=frozenset(scopes), created_at=now_micros())

@@ -20,9 +20,11 @@ from dragoman.memory.bulk import Bulk, pieces
 from dragoman.memory.errors import Conflict, InputInvalid
 from dragoman.memory.plain import Plain
 from dragoman.memory.portable.exporting import check_known
+from dragoman.memory.portable.fitting import check_line
 from dragoman.memory.portable.kinds import KINDS, Kind
 from dragoman.memory.portable.lines import Header, checked, read_lines
 from dragoman.memory.sealing import MasterKeys
+from dragoman.memory.tenants import check_tenant
 from dragoman.memory.verbs.facets import facets_of
 
 __all__ = ["Imported", "import_tenant"]
@@ -50,11 +52,13 @@ def import_tenant(
     """Add an export to a ledger, as ``tenant`` where that is another name; without ``keys`` its API keys are left out.
     With ``masters`` its values are sealed.
 
-    Raises ``InputInvalid`` for a file that is damaged, cut or of another version, and ``Conflict`` when the tenant has
-    something already, or one of its keys is there; nothing is written then.
+    Raises ``InputInvalid`` for a file that is damaged, cut, of another version or not what an export tells, and for a
+    name that no tenant can have; ``Conflict`` when the tenant has something already, or one of its keys is there.
+    Nothing is written then.
     """
     header, rows = checked(path)
-    name = tenant or header.tenant
+    name = header.tenant if tenant is None else tenant
+    check_tenant(name)
     with target.writing():
         _Import(target, name, Plain(target, masters)).all_of(path, keys)
     return Imported(header, name, {kind: n for kind, n in rows.items() if keys or kind != "api_keys"})
@@ -91,6 +95,7 @@ class _Import:
     # -- rows ---------------------------------------------------------------------------------------------------------
     def _kept(self, kind: str, about: Kind, line: Mapping[str, Any]) -> Named:
         """A line as a row, its values in the open."""
+        check_line(kind, about, line)
         row: Named = {"tenant": self._tenant}
         for name, value in line.items():
             if name in about.json:
