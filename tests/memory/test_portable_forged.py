@@ -1,4 +1,4 @@
-"""A file that says it is an export, and was made by somebody else, writes to no tenant but the one it is imported as."""
+"""A file that says it is an export, and is another's work, writes to no tenant but the one it is imported as."""
 
 from __future__ import annotations
 
