@@ -178,14 +178,29 @@ async def test_equal_values_of_a_tenant_are_kept_once(tmp_path: Path) -> None:
     await ledger.close()
 
 
-async def test_a_file_that_begins_as_a_reference_does_is_not_taken_for_one(tmp_path: Path) -> None:
-    ledger = SqliteLedger(tmp_path / "ledger.db", blobs=blobs_in(tmp_path))
+async def test_a_file_that_begins_as_a_reference_or_a_sealed_value_is_neither(tmp_path: Path) -> None:
+    """Nor by a server that is given a place for blobs, or a key, later."""
+    starts = [b"\x00\xd7dg", b"\x01\xd7dg", b"\x02\xd7dg"]
+    data = {str(n): start + b"x" * 72 for n, start in enumerate(starts)}
+    ledger = SqliteLedger(tmp_path / "ledger.db")
     await ledger.open()
     run, lease = await start(ledger)
-    data = b"\x02\xd7dg" + b"x" * 40
-    await ledger.commit(lease, Batch(artifacts=[NewArtifact("f", "f", "x/y", data)]))
-    assert (await ledger.load(TENANT, run.id)).artifacts[0].data == data
+    await ledger.commit(lease, Batch(artifacts=[NewArtifact(n, n, "x/y", each) for n, each in data.items()]))
     await ledger.close()
+    for masters, blobs in ((None, None), (None, blobs_in(tmp_path)), (MASTERS, None), (MASTERS, blobs_in(tmp_path))):
+        ledger = SqliteLedger(tmp_path / "ledger.db", masters=masters, blobs=blobs)
+        await ledger.open()
+        assert {each.id: each.data for each in (await ledger.load(TENANT, run.id)).artifacts} == data
+        await ledger.close()
+
+
+async def test_a_blob_with_another_content_of_the_same_size_is_told(ledger: AnyLedger, tmp_path: Path) -> None:
+    """Also where values are sealed and somebody puts one there that is not."""
+    run = await submit(ledger, input="x" * 3000)
+    [file] = files(tmp_path)
+    file.write_bytes(b'"' + b"y" * 3000 + b'"')
+    with pytest.raises(Unreadable, match="The blob that input of runs refers to was changed"):
+        await ledger.load(TENANT, run.id)
 
 
 async def test_a_ledger_with_blobs_does_not_open_without_their_place(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dragoman.memory.erasure import Person, delete, find, redact
 from dragoman.memory.ledger import Batch, Change, NewArtifact
 from dragoman.memory.model import RunStatus
 from dragoman.memory.portable import export_tenant, import_tenant
-from dragoman.memory.sealing import MasterKeys
+from dragoman.memory.sealing import MasterKeys, Unreadable
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.bulk import SqliteBulk
 
@@ -90,3 +90,18 @@ async def test_a_name_in_what_lies_beside_a_ledger_is_taken_out(tmp_path: Path, 
     assert after == type(found)()
     async with opened(tmp_path, masters) as ledger:
         assert (await ledger.load(TENANT, run)).run.input == {"text": "[erased] " * 1000}
+
+
+@pytest.mark.parametrize("masters", [None, MASTERS], ids=["bare", "sealed"])
+async def test_a_blob_that_was_changed_is_not_exported(tmp_path: Path, masters: MasterKeys | None) -> None:
+    async with opened(tmp_path, masters) as ledger:
+        await filled(ledger, "bob")
+    await asyncio.to_thread(_change_all, tmp_path / "blobs")
+    bulk, place = SqliteBulk(tmp_path / "ledger.db"), blob_place(str(tmp_path / "blobs"))
+    with pytest.raises(Unreadable, match="was changed"):
+        await asyncio.to_thread(export_tenant, bulk, TENANT, tmp_path / "1.jsonl", masters, place)
+
+
+def _change_all(folder: Path) -> None:
+    for file in folder.rglob("*/*"):
+        file.write_bytes(b"1")

@@ -7,7 +7,7 @@ imports and erasures. Below: ``sealing``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -17,9 +17,9 @@ from dragoman.memory.blobs.place import BlobPlace, NoBlob
 from dragoman.memory.bulk import Bulk
 from dragoman.memory.errors import InputInvalid
 from dragoman.memory.sealing.cells import Cells, is_sealed
-from dragoman.memory.sealing.data_keys import Keyring
+from dragoman.memory.sealing.data_keys import SEALED, Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
-from dragoman.memory.sealing.references import BLOB, BLOBBED
+from dragoman.memory.sealing.references import BLOB, BLOBBED, CONTENT, check
 from dragoman.memory.sealing.tables import TABLES
 from dragoman.memory.words import text_of, words_of
 
@@ -49,22 +49,26 @@ class Plain:
         for column, prefix, key, is_text in _sealed(table, row):
             value = row[column]
             if type(value) is bytes and value.startswith(BLOB) and prefix in BLOBBED:
-                plain[column] = self._referred(value, row["tenant"])
+                plain[column] = self._referred(value, prefix, key)
             elif cells is not None and is_sealed(value):
                 plain[column] = cells.open(value, prefix, key, is_text)
         if cells is not None and table == "store_items" and is_sealed(row.get("text")):
             plain["text"] = _words(cells, plain)
         return plain
 
-    def _referred(self, reference: bytes, tenant: str) -> bytes:
-        """The value that is kept beside the ledger. What the reference says of it is the ledgers' to check."""
+    def _referred(self, value: bytes, prefix: str, key: Sequence[Any]) -> bytes:
+        """The value that is kept beside the ledger."""
         if self._blobs is None:
             raise NoBlob("The ledger refers to blobs, and [blobs] url does not say where they are.")
-        name = tenant, reference[len(BLOB) : len(BLOB) + 32]
-        content = asyncio.run(self._blobs.get(path_of(name)))
-        if self._cells is None or not is_sealed(content):
-            return content
-        opened = self._cells.open(content, "blobs|content|", (tenant, name[1].hex()), False)
+        name = str(key[0]), value[len(BLOB) : len(BLOB) + 32]
+        content = self._unsealed(asyncio.run(self._blobs.get(path_of(name))), CONTENT, (name[0], name[1].hex()))
+        check(self._unsealed(value[len(BLOB) + 32 :], prefix, key), name, content, prefix)
+        return content
+
+    def _unsealed(self, value: bytes, prefix: str, key: Sequence[Any]) -> bytes:
+        if self._cells is None or not is_sealed(value):
+            return value
+        opened = self._cells.open(value, prefix, key, False)
         assert isinstance(opened, bytes)
         return opened
 
@@ -85,8 +89,8 @@ class Plain:
 
 def _check_bytes(table: str, row: Named) -> None:
     for column, value in row.items():
-        if type(value) is bytes and value.startswith(BLOB):
-            raise InputInvalid(f"{table}.{column} begins as a reference to a blob does, and would be taken for one.")
+        if type(value) is bytes and value.startswith((BLOB, SEALED)):
+            raise InputInvalid(f"{table}.{column} begins as what is sealed or a blob does, and would be taken for it.")
 
 
 def _sealed(table: str, row: Named) -> Iterator[tuple[str, str, list[Any], bool]]:

@@ -1,6 +1,6 @@
-"""A large value's row holds a reference: four bytes that say so, the blob's name, and the name again with the size,
-which is sealed as the value would be. The name stands there for all to see, so that what is referred to is found by an
-index; it tells nothing.
+"""A large value's row holds a reference: four bytes that say so, the blob's name, and the name again with the size and
+SHA-256 of the value, which is sealed as the value would be. The name stands there for all to see, so that what is
+referred to is found by an index; it tells nothing.
 
 Puts references in the place of large parameters, and values in the place of references in rows. Below: ``blobs``.
 Above: ``cursors``.
@@ -9,16 +9,16 @@ Above: ``cursors``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, Final
 
 from dragoman.memory.blobs.aside import Blobs, BlobsWanted, Name
 from dragoman.memory.blobs.place import NoBlob
 from dragoman.memory.sealing.cells import Cells, is_sealed
-from dragoman.memory.sealing.data_keys import SEALED
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.places import Place
 
-__all__ = ["BLOB", "BLOBBED", "BLOBS_UNNAMED", "References"]
+__all__ = ["BLOB", "BLOBBED", "BLOBS_UNNAMED", "CONTENT", "References", "check"]
 
 BLOB: Final = b"\x02\xd7dg"
 """What a reference begins with. No JSON and no UTF-8 text does."""
@@ -42,7 +42,8 @@ BLOBBED: Final = frozenset(
 )
 """The columns whose values may be put aside, as ``Column.prefix``; each has an index of its references."""
 _NAME: Final = len(BLOB) + 32
-_CONTENT: Final = "blobs|content|"
+CONTENT: Final = "blobs|content|"
+"""What a blob's contents are sealed to, beside its tenant and name."""
 
 
 class References:
@@ -64,7 +65,7 @@ class References:
                 if prefix in BLOBBED and value is not None and self._is_large(value):
                     name = self._named(values[start + key[0]], value)
                     names[start + at] = name[1]
-                    values[start + at] = name[1] + len(value).to_bytes(8, "big")
+                    values[start + at] = name[1] + _measured(value)
                     if not self._blobs.put_already(name):
                         wanted[name] = self._content(name, value)
         if wanted:
@@ -116,15 +117,12 @@ class References:
         name = self._named(key[0], content)
         if not self._blobs.put_already(name):
             raise BlobsWanted({name: self._content(name, content)})
-        reference = self._cells.seal(name[1] + len(content).to_bytes(8, "big"), prefix, key, False)
+        reference = self._cells.seal(name[1] + _measured(content), prefix, key, False)
         assert isinstance(reference, bytes)
         return BLOB + name[1] + reference
 
     def _is_large(self, value: bytes) -> bool:
-        if len(value) >= self._blobs.threshold:
-            return True
-        # A file may begin as a reference does; one that lies elsewhere is not taken for one.
-        return self._cells is None and value.startswith((BLOB, SEALED))
+        return len(value) >= self._blobs.threshold
 
     def _named(self, tenant: str, value: bytes) -> Name:
         if self._cells is None:
@@ -136,14 +134,12 @@ class References:
     def _content(self, name: Name, value: bytes) -> bytes:
         if self._cells is None:
             return value
-        sealed = self._cells.seal(value, _CONTENT, (name[0], name[1].hex()), False)
+        sealed = self._cells.seal(value, CONTENT, (name[0], name[1].hex()), False)
         assert isinstance(sealed, bytes)
         return sealed
 
     def _value(self, name: Name, reference: bytes, prefix: str) -> bytes:
         table, column, _ = prefix.split("|")
-        if reference[:32] != name[1]:
-            raise Unreadable(f"A reference in {column} of {table} was changed: the blob is another's.")
         try:
             content = self._blobs.at_hand(name)
         except NoBlob as error:
@@ -151,9 +147,22 @@ class References:
                 f"What {column} of {table} refers to is gone: {error.message} Bring it back from a backup of the blobs."
             ) from None
         if self._cells is not None and is_sealed(content):
-            opened = self._cells.open(content, _CONTENT, (name[0], name[1].hex()), False)
+            opened = self._cells.open(content, CONTENT, (name[0], name[1].hex()), False)
             assert isinstance(opened, bytes)
             content = opened
-        if len(content) != int.from_bytes(reference[32:40], "big"):
-            raise Unreadable(f"The blob that {column} of {table} refers to was changed. Bring it back from a backup.")
+        check(reference, name, content, prefix)
         return content
+
+
+def _measured(content: bytes) -> bytes:
+    """What a reference tells of a value, so that another one in its place is found out: its size and its SHA-256."""
+    return len(content).to_bytes(8, "big") + sha256(content).digest()
+
+
+def check(reference: bytes, name: Name, content: bytes, prefix: str) -> None:
+    """Raises ``Unreadable`` unless a reference, opened, is to this blob and this is what was put there."""
+    table, column, _ = prefix.split("|")
+    if reference[:32] != name[1]:
+        raise Unreadable(f"A reference in {column} of {table} was changed: the blob is another's.")
+    if reference[32:] != _measured(content):
+        raise Unreadable(f"The blob that {column} of {table} refers to was changed. Bring it back from a backup.")

@@ -11,6 +11,7 @@ from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Batch, Change, Committed, Lease, NewArtifact, NewStep
 from dragoman.memory.model import Json, Run, RunStatus, StepStatus, check_transition
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.contents import to_be_kept
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import RunRow, dump_failure, dump_optional
 from dragoman.memory.verbs.thread_log import ThreadLog, merged
@@ -101,7 +102,7 @@ def _progress(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, now: int) -> bo
 
 
 def _keep_artifact(tx: Tx, row: RunRow, log: ThreadLog, artifact: NewArtifact, now: int) -> None:
-    values = (artifact.name, artifact.mime_type, now, artifact.data, row.tenant, row.id, artifact.id)
+    values = (artifact.name, artifact.mime_type, now, to_be_kept(artifact.data), row.tenant, row.id, artifact.id)
     if not row.artifacts or tx.execute(_REPLACE_ARTIFACT, values).rowcount == 0:
         tx.execute(_INSERT_ARTIFACT, values)
         row.artifacts += 1

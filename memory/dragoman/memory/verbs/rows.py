@@ -29,6 +29,7 @@ from dragoman.memory.model import (
     ThreadStatus,
 )
 from dragoman.memory.setup import setup_of
+from dragoman.memory.verbs.contents import as_it_was
 
 __all__ = [
     "Row",
@@ -209,7 +210,8 @@ def interrupt_of(row: Row) -> Interrupt:
 
 def artifact_of(row: Row) -> Artifact:
     """An artifact from ``artifacts_of_run``."""
-    return Artifact(*row)
+    run_id, id_, name, mime_type, data, created = row
+    return Artifact(run_id, id_, name, mime_type, as_it_was(data), created)
 
 
 def thread_of(row: Row) -> Thread:
