@@ -206,8 +206,42 @@ def test_a_short_name_is_a_word_and_not_a_part_of_one() -> None:
     assert not ada.named_in("adapters of canada")
     assert Person('a"b\\c').named_in(b'{"by":"a\\"b\\\\c"}')
     assert Person("é").named_in('{"by":"é"}'.encode())
+    assert ada.named_in(b'{"text":"asked:\\nada said"}'), "JSON writes the end of a line with a letter"
+    assert ada.named_in(b'{"text":"asked:\\u2028ada said"}')
     with pytest.raises(InputInvalid):
         Person(" ")
+
+
+def test_what_joins_a_name_to_more_may_make_it_anothers() -> None:
+    ada = Person("ada")
+    for others in ("ada@example.org", "ada-lovelace", "mary.ada", "ada+x@example.org"):
+        assert ada.named_in(others)
+        assert not ada.meant_by(others)
+        assert ada.erased(f"{others}, ada.") == f"{others}, [erased]."
+    for own in ("user:ada", "users/ada", "ada's", "- ada", "(ada)"):
+        assert ada.meant_by(own)
+
+
+async def test_who_is_called_as_the_beginning_of_another_takes_nothing_of_theirs(place: Place) -> None:
+    other = f"{PERSON}@example.org"
+    async with place.opened() as ledger:
+        await make(ledger, "acme")
+        await ledger.put_item("acme", ("users", other), "likes", {"text": f"{other} likes Oolong"})
+        await ledger.put_item("acme", ("users",), f"{PERSON}-x", {"text": "Sencha"})
+        await ledger.remember("acme", "session", "s-1", {"subject": other}, 3600)
+        run, lease = await start(ledger, subject=other, input={"from": other, "cc": PERSON})
+        for n in range(2):
+            await ledger.commit(lease, Batch(values={"n": n, "from": other}))
+        await change(ledger, lease, RunStatus.SUCCEEDED)
+        states = len(await ledger.checkpoints("acme", run.thread_id))
+    left = await place.erase()
+    assert {(each.table, each.columns) for each in left} >= {("store_items", ("key",)), ("runs", ("subject", "input"))}
+    async with place.opened() as ledger:
+        assert (await ledger.load("acme", run.id)).run.input == {"from": other, "cc": "[erased]"}
+        assert len(await ledger.checkpoints("acme", run.thread_id)) == states
+        assert await ledger.recall("acme", "session", "s-1") == {"subject": other}
+        assert [item.key for item in await ledger.search_items("acme", ("users",), query="oolong sencha")] != []
+        assert (await ledger.get_item("acme", ("users", other), "likes")) is not None
 
 
 async def test_the_file_holds_no_byte_of_it_when_it_was_rewritten(tmp_path: Path) -> None:

@@ -48,8 +48,7 @@ async def delete(
     await _all(ledger.delete_cron(tenant, cron) for cron in found.crons)
     await _all(ledger.delete_assistant(tenant, assistant) for assistant in found.assistants)
     # Of states whose differences name them the newest is kept, whole.
-    told = {mention.key[0] for mention in found.mentions if mention.table == "checkpoints" and not mention.held}
-    await _all(ledger.prune_thread(tenant, thread) for thread in sorted(told))
+    await _all(ledger.prune_thread(tenant, thread) for thread in sorted(found.histories))
 
 
 async def _without_runs(ledger: Ledger, verb: Callable[[], Awaitable[None]], patience: float) -> None:

@@ -61,7 +61,8 @@ class Mention(NamedTuple):
 @dataclass
 class Found:
     """What there is. ``rows`` counts the person's own by table; ``shared`` are those of their threads on which others
-    ran something too, ``active`` runs on them that have not ended."""
+    ran something too, ``active`` runs on them that have not ended; ``histories`` are other threads with a state that
+    names them."""
 
     threads: set[str] = field(default_factory=set[str])
     shared: set[str] = field(default_factory=set[str])
@@ -71,6 +72,7 @@ class Found:
     crons: list[str] = field(default_factory=list[str])
     assistants: list[str] = field(default_factory=list[str])
     keys: list[str] = field(default_factory=list[str])
+    histories: set[str] = field(default_factory=set[str])
     mentions: list[Mention] = field(default_factory=list[Mention])
     rows: Counter[str] = field(default_factory=Counter[str])
 
@@ -168,7 +170,7 @@ class _Search:
 
     def _own_item(self, table: str, row: Named) -> bool:
         namespace = decoded(row["namespace"])
-        own = any(self._person.named_in(part) for part in (*namespace, row["key"]))
+        own = any(self._person.meant_by(part) for part in (*namespace, row["key"]))
         if own and table == "store_items":
             self._found.items.append((namespace, row["key"]))
         return own
@@ -177,7 +179,7 @@ class _Search:
         found = self._found
         if table == "assistant_versions" or table == "assistants":
             return row["assistant_id" if table == "assistant_versions" else "id"] in found.assistants
-        if table == "facts" and (self._person.named_in(row["key"]) or self._person.named_in(row["value"])):
+        if table == "facts" and (self._person.meant_by(row["key"]) or self._person.meant_by(row["value"])):
             found.facts.append((row["kind"], row["key"]))
             return True
         if table == "crons" and (row["subject"] == self._person.id or self._person.owns(row["metadata"])):
@@ -193,6 +195,8 @@ class _Search:
         named = tuple(column for column in columns if self._names(table, column, row[column]))
         if named:
             held = row.get("thread_id", row.get("id")) in self._busy or row.get("run_id") in self._busy_runs
+            if table == "checkpoints" and not held and self._person.meant_by(row["content"]):
+                self._found.histories.add(row["thread_id"])
             self._found.mentions.append(Mention(table, tuple(row[part] for part in KEYS[table]), named, held))
 
     def _names(self, table: str, column: str, value: Any) -> bool:

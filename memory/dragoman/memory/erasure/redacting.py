@@ -55,13 +55,13 @@ def redact(
         rows = [row for row in _rows(bulk, table, tenant) if tuple(row[part] for part in KEYS[table]) in wanted]
         for row in rows:
             mention = wanted[tuple(row[part] for part in KEYS[table])]
-            new = {} if mention.held else _without(person, plain, mention, row)
+            new, rest = _without(person, plain, mention, row)
             if new:
                 key = {"tenant": tenant, **dict(zip(KEYS[table], mention.key, strict=True))}
                 changed += bulk.update(table, key, new)
                 if table == "store_items" and masters is not None:
                     _index_anew(bulk, plain, {**row, **new})
-            if rest := tuple(column for column in mention.columns if column not in new):
+            if rest:
                 left.append(mention._replace(columns=rest))
     return changed, left
 
@@ -83,14 +83,17 @@ def _rows(bulk: Bulk, table: str, tenant: str) -> Iterable[Named]:
     return (dict(zip(names, row, strict=True)) for row in bulk.rows(table, names, tenant))
 
 
-def _without(person: Person, plain: Plain, mention: Mention, kept: Named) -> Named:
-    """The columns that are to be changed, as they are to be kept."""
+def _without(person: Person, plain: Plain, mention: Mention, kept: Named) -> tuple[Named, tuple[str, ...]]:
+    """The columns that are to be changed, as they are to be kept; and those that name them all the same."""
+    if mention.held:
+        return {}, mention.columns
     table = mention.table
     opened = plain.opened(table, kept)
     erased = {column: _one(person, table, column, opened[column]) for column in mention.columns}
-    new = {column: value for column, value in erased.items() if value is not None}
+    new = {column: value for column, value in erased.items() if value not in (None, opened[column])}
     sealed = plain.sealed(table, {**opened, **new})
-    return {column: sealed[column] for column in new}
+    rest = tuple(column for column in mention.columns if column not in new or person.named_in(new[column]))
+    return {column: sealed[column] for column in new}, rest
 
 
 def _one(person: Person, table: str, column: str, value: Any) -> Any:
@@ -111,7 +114,6 @@ def _one(person: Person, table: str, column: str, value: Any) -> Any:
 
 def _bytes(person: Person, value: bytes) -> bytes | None:
     try:
-        new = person.erased(value.decode()).encode()
+        return person.erased(value.decode()).encode()
     except UnicodeDecodeError:
         return None
-    return None if person.named_in(new) else new
