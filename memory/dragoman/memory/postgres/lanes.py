@@ -32,10 +32,11 @@ _FULL: Final = 8
 _MOST: Final = 64  # in one transaction
 _MOST_LANES: Final = 1000  # above that, those that are empty are dropped
 # What a running run writes waits for as long as the database is away: its fence tells then whether the run is its own.
+# Text is on disk too before it is told: a database that crashes must not take back what clients of replicas, which live
+# on, have seen.
 _KINDS: Final[Mapping[str, Mapping[str, Any]]] = {
     "open": {},
     "commit": {"patience": math.inf},
-    "relaxed": {"patience": math.inf, "relaxed": True},
 }
 
 
@@ -144,10 +145,10 @@ class Lanes:
         self._remembered = remembered
         self._lanes: dict[tuple[str, str], _Lane] = {}
 
-    async def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts, relaxed: bool) -> T:
+    async def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts) -> T:
         """Run a verb that writes to a running run. Raises what it raises; ``LedgerBusy``."""
         wanted = Wanted(lease.tenant, verb, (lease, *args), lease=lease)
-        result: T = await self._add("relaxed" if relaxed else "commit", wanted)
+        result: T = await self._add("commit", wanted)
         return result
 
     async def open(self, verb: Callable[[Any, Submission, *Ts], T], submission: Submission, *args: *Ts) -> T:

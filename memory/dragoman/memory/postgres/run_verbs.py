@@ -71,7 +71,7 @@ class RunVerbs(ABC):
 
     async def commit(self, lease: Lease, batch: Batch) -> Committed:
         """See ``Ledger.commit``."""
-        return await self._lanes.commit(commit.commit, lease, batch, relaxed=batch.deltas_only)
+        return await self._lanes.commit(commit.commit, lease, batch)
 
     async def cancel(
         self, tenant: str, run_id: str, reason: str = "", *, rollback: bool = False
