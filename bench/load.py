@@ -1,6 +1,6 @@
 """A raw HTTP/1.1 load generator: keep-alive connections that each send the next request when an answer is in.
 
-Not a general client: it knows just enough of HTTP to count answers (Content-Length bodies), so that it costs less than
+Not a general client: it knows just enough of HTTP to count answers (bodies by their length or in chunks), so that it costs less than
 the server it measures. Runs in a process of its own on a core of its own; prints one JSON line.
 
     python load.py PORT CONNECTIONS SECONDS REQUEST_FILE
@@ -48,7 +48,9 @@ class Connection(asyncio.Protocol):
         head = bytes(self._got[:end]).lower()
         at = head.find(b"content-length:")
         length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
-        if len(self._got) < end + 4 + length:
+        # A wait that got long is answered in chunks.
+        whole = self._got.endswith(b"0\r\n\r\n") if b"chunked" in head else len(self._got) >= end + 4 + length
+        if not whole:
             return
         now = time.perf_counter()
         self.latencies.append(now - self._sent)
