@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from stat import S_ISREG
 
 from dragoman.agents.errors import ConfigurationError
 from dragoman.memory.sealing import MasterKeys
@@ -26,6 +27,7 @@ VARIABLE = "DRAGOMAN_MASTER_KEYS"
 """The environment variable that holds the keys themselves."""
 _MAKE = "make one with `openssl rand -base64 32`"
 _COMMAND_S = 30
+_MOST = 65_536  # bytes
 
 
 def master_keys(settings: Settings, env: Mapping[str, str] | None = None) -> MasterKeys | None:
@@ -33,10 +35,11 @@ def master_keys(settings: Settings, env: Mapping[str, str] | None = None) -> Mas
 
     Each is 32 bytes in Base64; several are told apart by commas or whitespace. ``env`` is the process's unless given.
     Raises ``ConfigurationError`` naming the variable, file or command that gives no key, or a file that others can
-    read.
+    read. A place that is named and empty is an error, too: it is what a failed look-up of a secret leaves, and nothing
+    would be sealed.
     """
-    told = (os.environ if env is None else env).get(VARIABLE, "").strip()
-    if told:
+    told = (os.environ if env is None else env).get(VARIABLE)
+    if told is not None:
         return _parsed(told, VARIABLE)
     table = settings.sealing
     where = f"{shown(settings.file)}: [sealing]" if settings.file else "[sealing]"
@@ -45,29 +48,37 @@ def master_keys(settings: Settings, env: Mapping[str, str] | None = None) -> Mas
     if table.file:
         path = (settings.base / Path(table.file).expanduser()).absolute()
         return _parsed(_in_file(path, f"{where} file: {shown(path)}"), f"{where} file: {shown(path)}")
-    return _parsed(_said(table.command, f"{where} command"), f"{where} command") if table.command else None
+    if table.command:
+        return _parsed(_said(table.command, f"{where} command"), f"{where} command")
+    if table.model_fields_set:
+        raise ConfigurationError(f"{where} names no file and no command: leave it out, or say where the key is.")
+    return None
 
 
 def is_sealing(settings: Settings) -> bool:
     """Whether master keys are named; none is read."""
-    return bool(os.environ.get(VARIABLE, "").strip() or settings.sealing.file or settings.sealing.command)
+    return bool(VARIABLE in os.environ or settings.sealing.file or settings.sealing.command)
 
 
 def _in_file(path: Path, where: str) -> str:
     try:
-        mode = path.stat().st_mode
+        told = path.stat()
+        if not S_ISREG(told.st_mode) or told.st_size > _MOST:
+            raise ConfigurationError(f"{where} is no file of keys, or larger than {_MOST} bytes; {_MAKE}.")
         text = path.read_bytes().decode("ascii", "replace")
     except OSError as error:
         raise ConfigurationError(f"{where} cannot be read ({error.strerror or error}); {_MAKE}.") from None
-    if mode & 0o077 and sys.platform != "win32":
-        raise ConfigurationError(f"{where} can be read by others (mode {mode & 0o777:o}); chmod 600 it.")
+    if told.st_mode & 0o077 and sys.platform != "win32":
+        raise ConfigurationError(f"{where} can be read by others (mode {told.st_mode & 0o777:o}); chmod 600 it.")
     return text
 
 
 def _said(command: tuple[str, ...], where: str) -> str:
-    """What a command prints. What it says on stderr is shown, for it is the operator's own."""
+    """What a command prints. What it says on stderr is shown, for it is the operator's own; stdin is not given to it,
+    for a client may be talking there."""
+    nothing = subprocess.DEVNULL
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, timeout=_COMMAND_S, check=False)
+        done = subprocess.run(command, stdin=nothing, stdout=subprocess.PIPE, timeout=_COMMAND_S, check=False)
     except OSError as error:
         raise ConfigurationError(f"{where}: {command[0]} cannot be run ({error.strerror or error}).") from None
     except subprocess.TimeoutExpired:

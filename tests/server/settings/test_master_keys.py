@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import subprocess
 import sys
 from pathlib import Path
 
@@ -73,6 +74,12 @@ def test_a_command_prints_the_keys(tmp_path: Path) -> None:
         (f'command = ["{sys.executable}", "-c", "exit(3)"]', {}, "ended with 3"),
         (f'command = ["{sys.executable}", "-c", "print(1)"]', {}, r"\[sealing\] command, key 1: no Base64 of 32"),
         ('file = "a"\ncommand = "b"', {}, "names a file and a command"),
+        ("", {"DRAGOMAN_MASTER_KEYS": ""}, "DRAGOMAN_MASTER_KEYS, key 1: no Base64 of 32 bytes"),
+        ("", {"DRAGOMAN_MASTER_KEYS": " \n"}, "DRAGOMAN_MASTER_KEYS, key 1: no Base64 of 32 bytes"),
+        ('file = ""', {}, r"\[sealing\] names no file and no command"),
+        ("command = []", {}, r"\[sealing\] names no file and no command"),
+        ('file = "/dev/zero"', {}, "is no file of keys"),
+        ('file = "."', {}, "is no file of keys"),
     ],
 )
 def test_what_is_no_key_is_told_by_its_place_and_never_shown(
@@ -81,3 +88,27 @@ def test_what_is_no_key_is_told_by_its_place_and_never_shown(
     with pytest.raises(ConfigurationError, match=said) as told:
         master_keys(settings(tmp_path, sealing), env)
     assert "c2hvcnQ" not in str(told.value)
+
+
+@pytest.mark.parametrize("text", ["", "x" * 70_000])
+def test_a_file_without_a_key_is_told(tmp_path: Path, text: str) -> None:
+    kept(tmp_path, text)
+    with pytest.raises(ConfigurationError, match="make one with"):
+        master_keys(settings(tmp_path, 'file = "keys"'), {})
+
+
+def test_a_command_does_not_hear_what_a_client_says(tmp_path: Path) -> None:
+    """A server on stdio is talked to there."""
+    script = tmp_path / "keys.py"
+    script.write_text(f"import sys\nprint(sys.stdin.read() or {TEXTS[0]!r})")
+    told = f'command = ["{sys.executable}", "{script}"]'
+    (tmp_path / "dragoman.toml").write_text(f"[sealing]\n{told}\n")
+    asked = (
+        "from pathlib import Path; from dragoman.settings import load;"
+        " from dragoman.settings.master_keys import master_keys;"
+        f" print(master_keys(load(Path({str(tmp_path / 'dragoman.toml')!r}), {{}}, {{}}), {{}}).first)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", asked], input="said by a client", capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == MasterKeys([FIRST]).first
