@@ -1,7 +1,7 @@
 """A raw HTTP/1.1 load generator: keep-alive connections that each send the next request when an answer is in.
 
-Not a general client: it knows just enough of HTTP to count answers (bodies by their length or in chunks), so that it costs less than
-the server it measures. Runs in a process of its own on a core of its own; prints one JSON line.
+Not a general client: it knows just enough of HTTP to count answers (bodies by their length or in chunks), so that it
+costs less than the server it measures. Runs in a process of its own on a core of its own; prints one JSON line.
 
     python load.py PORT CONNECTIONS SECONDS REQUEST_FILE
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from dragoman.memory.errors import ThreadNotFound
@@ -70,14 +71,9 @@ def read_threads(
     try:
         page = _PAGES.get((order, descending))
         if page is not None and where == ThreadFilter():
-            ids = db.execute(page, (tenant, limit, offset)).fetchall()
-            return [read_thread(db, tenant, id_) for (id_,) in ids]
-        found: list[Thread] = []
-        for thread in _matching(db, tenant, where, order, descending, offset):
-            if len(found) == limit:
-                break
-            found.append(thread)
-        return found
+            return _read_all(db, tenant, [id_ for (id_,) in db.execute(page, (tenant, limit, offset)).fetchall()])
+        matching = _matching(db, tenant, where, order, descending)
+        return _read_all(db, tenant, list(islice(matching, offset, offset + limit)))
     finally:
         db.execute("COMMIT")
 
@@ -96,15 +92,17 @@ def count_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> i
 
 
 def _matching(
-    db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool, offset: int
-) -> Iterator[Thread]:
+    db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool
+) -> Iterator[str]:
     for row in _rows(db, tenant, where, order, descending):
-        if not _holds(row, where) or not _holds_values(db, tenant, row, where):
-            continue
-        if offset:
-            offset -= 1
-        else:
-            yield read_thread(db, tenant, row[0])
+        if _holds(row, where) and _holds_values(db, tenant, row, where):
+            yield row[0]
+
+
+def _read_all(db: sqlite3.Connection, tenant: str, ids: Sequence[str]) -> Sequence[Thread]:
+    """Threads that are there. All are asked for before the first is read: over a network that is one exchange."""
+    asked = [db.execute(_BY_ID, (tenant, id_)) for id_ in ids]
+    return [thread_of(answer.fetchone()) for answer in asked]
 
 
 def _holds(row: _Row, where: ThreadFilter) -> bool:
