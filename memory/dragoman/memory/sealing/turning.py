@@ -11,12 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from dragoman.memory.errors import Conflict
-from dragoman.memory.sealing.cells import Cells, is_sealed
+from dragoman.memory.sealing.cells import Cells
 from dragoman.memory.sealing.data_keys import Ask, Keyring
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sealing.references import BLOB, BLOBBED, BLOBS_UNNAMED, References
 from dragoman.memory.sealing.tables import TABLES, Table
+from dragoman.memory.sealing.words import are_hidden
 from dragoman.memory.statements import SQL
 
 __all__ = ["LIMIT", "After", "Piece", "Sealing", "new_data_keys", "rewrap", "seal_rows", "seal_words", "tables"]
@@ -150,7 +151,7 @@ def seal_words(ask: Ask, cells: Cells, after: After) -> Piece:
     rows = ask(_TEXTS, (after[0] if after else 0, LIMIT)).fetchall()
     turned = 0
     for known, tenant, text in rows:
-        if not is_sealed(text):
+        if not are_hidden(text):
             turned += 1
             ask(_DROP_WORDS, (known,))
             ask(_PUT_WORDS, (known, f"t{tenant.encode().hex()}", cells.words.hidden(tenant, text)))

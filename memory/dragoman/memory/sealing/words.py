@@ -15,18 +15,24 @@ from dragoman.memory.sealing.data_keys import DataKey
 from dragoman.memory.statements import SQL
 from dragoman.memory.words import words_of
 
-__all__ = ["FOUND", "KEPT", "Words", "shown"]
+__all__ = ["FOUND", "KEPT", "Words", "are_hidden", "shown"]
 
 KEPT: Final = SQL["put_item_words"]
 FOUND: Final = SQL["items_with_words"]
 _MARK: Final = "\x01"
 _QUOTED = re.compile(r'"(\w+)"')
+_HIDDEN = re.compile(r"\x01(?: (?:w[0-9a-f]{20})?)*")
 _MATCH: Final = 4
 _TEXT: Final = 6
 
 
 def _hidden(key: DataKey, word: str) -> str:
     return f"w{key.named(word.encode())[:10].hex()}"
+
+
+def are_hidden(text: str | None) -> bool:
+    """Whether the index has this text's words hidden: what somebody wrote may begin alike."""
+    return text is not None and _HIDDEN.fullmatch(text) is not None
 
 
 class Words:
