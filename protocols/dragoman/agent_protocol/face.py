@@ -73,14 +73,15 @@ class Face:
         where = RunFilter(thread_id=thread_id, statuses=statuses)
         return [view async for view in self.runs(call, where)][::-1]
 
-    async def runs(self, call: Call, where: RunFilter) -> AsyncGenerator[RunView]:
-        """All runs of a filter, newest first, read page by page."""
+    async def runs(self, call: Call, where: RunFilter, first: int = _PAGE) -> AsyncGenerator[RunView]:
+        """All runs of a filter, newest first, read page by page; ``first`` are expected to do."""
         cursor: str | None = None
+        size = min(first, _PAGE)
         while True:
-            page: Page[RunView] = await self.engine.list_runs(call.principal, where, _PAGE, cursor)
+            page: Page[RunView] = await self.engine.list_runs(call.principal, where, size, cursor)
             for view in page.items:
                 yield view
-            cursor = page.cursor
+            cursor, size = page.cursor, _PAGE
             if cursor is None:
                 return
 
@@ -89,7 +90,7 @@ class Face:
     ) -> Sequence[RunView]:
         """A page of runs by offset."""
         found: list[RunView] = []
-        async for view in self.runs(call, where):
+        async for view in self.runs(call, where, max(offset + limit, 1)):
             if fits(view.run):
                 found.append(view)
             if len(found) >= offset + limit:
