@@ -19,10 +19,12 @@ pytestmark = pytest.mark.anyio
 
 def seal_all(file: Path) -> None:
     sealing = SqliteSealing(file, MASTERS)
+    after: After = None
     for name in tables():
-        after: After = None
+        after = None
         while (after := sealing.seal_rows(name, after).after) is not None:
             continue
+    after = None
     while (after := sealing.seal_words(after).after) is not None:
         continue
     sealing.vacuum()
