@@ -208,8 +208,9 @@ def test_a_short_name_is_a_word_and_not_a_part_of_one() -> None:
     assert Person("é").named_in('{"by":"é"}'.encode())
     assert ada.named_in(b'{"text":"asked:\\nada said"}'), "JSON writes the end of a line with a letter"
     assert ada.named_in(b'{"text":"asked:\\u2028ada said"}')
-    with pytest.raises(InputInvalid):
-        Person(" ")
+    for no_name in (" ", "", "\udcff"):
+        with pytest.raises(InputInvalid):
+            Person(no_name)
 
 
 def test_what_joins_a_name_to_more_may_make_it_anothers() -> None:

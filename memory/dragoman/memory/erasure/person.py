@@ -21,7 +21,7 @@ class Person:
     """Whose data is looked for. Raises ``InputInvalid`` for an empty id."""
 
     def __init__(self, id: str) -> None:
-        if not id.strip():
+        if not id.strip() or id.encode(errors="replace").decode() != id:
             raise InputInvalid("The id of a person is a text that is not empty.")
         self.id = id
         self._word = re.compile(rf"(?<!\w){re.escape(id)}(?!\w)")

@@ -66,7 +66,7 @@ class Lines:
 def written(path: Path, header: Header) -> Generator[Lines]:
     """The file of an export, which appears when it is whole; for its owner alone. Raises ``Conflict`` when there is
     one."""
-    if path.exists():
+    if os.path.lexists(path):
         raise Conflict(f"{path} is there already; an export overwrites nothing.")
     draft = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:

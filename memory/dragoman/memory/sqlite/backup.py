@@ -56,7 +56,7 @@ def back_up(source: Path, target: Path, told: Told | None = None) -> Manifest:
     """
     if not source.exists():
         raise InputInvalid(f"There is no ledger {source} to back up.")
-    if target.exists() or manifest_path(target).exists():
+    if os.path.lexists(target) or os.path.lexists(manifest_path(target)):
         raise Conflict(f"{target} is there already; a backup overwrites nothing. Name another file, or move it away.")
     draft = target.with_name(f"{target.name}.{os.getpid()}.partial")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))  # it holds what the ledger holds
@@ -68,7 +68,7 @@ def back_up(source: Path, target: Path, told: Told | None = None) -> Manifest:
         size, digest = digest_of(draft)
         manifest = Manifest(began, now_micros(), size, digest, migration, rows)
         _write_manifest(target, manifest)
-        os.link(draft, target)  # unlike a rename, refuses to replace what appeared meanwhile
+        _appear(draft, target)
         flush(target.parent)
         return manifest
     except sqlite3.Error as error:
@@ -150,6 +150,14 @@ def _copy(source: Path, draft: Path, told: Told | None) -> None:
         db.execute("COMMIT")
         # One file alone, which may lie on a disk that cannot be written.
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def _appear(draft: Path, target: Path) -> None:
+    try:
+        os.link(draft, target)  # unlike a rename, refuses to replace what appeared meanwhile
+    except BaseException:
+        manifest_path(target).unlink()
+        raise
 
 
 def _count(db: sqlite3.Connection, table: str) -> int:

@@ -24,8 +24,9 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
     Raises ``LedgerLocked`` while a process has the ledger open, ``Conflict`` when there is one and ``replace`` is not
     given, and ``InputInvalid`` for a backup that is damaged or is not what its manifest says.
     """
-    if not backup.exists():
+    if not backup.is_file():
         raise InputInvalid(f"There is no backup {backup}.")
+    _check_whole(backup)
     lock = LockFile(ledger)
     ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock.acquire()
@@ -39,6 +40,16 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
         return kept
     finally:
         lock.release()
+
+
+def _check_whole(backup: Path) -> None:
+    """A ledger that was copied by other means has its last changes beside it, and would be restored without them."""
+    wal = backup.with_name(f"{backup.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise InputInvalid(
+            f"{backup} is not all of it: its last changes are in {wal.name}. It is a ledger, not a backup of one; make"
+            f" one of it: dragoman backup FILE --storage {backup}."
+        )
 
 
 def _checked_copy(backup: Path, ledger: Path) -> Path:
@@ -56,3 +67,6 @@ def _checked_copy(backup: Path, ledger: Path) -> Path:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+    finally:
+        for suffix in ("-wal", "-shm"):  # of having looked into one that is in WAL mode
+            draft.with_name(draft.name + suffix).unlink(missing_ok=True)
