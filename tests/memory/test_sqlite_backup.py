@@ -77,3 +77,16 @@ def test_nothing_is_left_of_having_looked_into_what_was_restored(file: Path, tmp
     shutil.copy(file, copied)  # a file in WAL mode, which a backup is not
     restore(copied, file, replace=True)
     assert [name for name in os.listdir(tmp_path) if "partial" in name] == []
+
+
+def test_a_backup_of_a_newer_version_is_refused_and_the_ledger_stays(file: Path, tmp_path: Path) -> None:
+    newer = tmp_path / "newer.db"
+    shutil.copy(file, newer)
+    with closing(sqlite3.connect(newer)) as db:
+        db.execute("INSERT INTO migrations VALUES (9999, 'later', 0)")
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        db.commit()
+    before = file.read_bytes()
+    with pytest.raises(Conflict, match="newer Dragoman"):
+        restore(newer, file, replace=True)
+    assert file.read_bytes() == before

@@ -7,7 +7,7 @@ own.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +15,7 @@ from typing import TypeVar
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
 from dragoman.memory.ids import now_micros
 
-__all__ = ["connect_reader", "connect_writer", "migrate", "transact", "translated"]
+__all__ = ["check_version", "connect_reader", "connect_writer", "migrate", "transact", "translated"]
 
 T = TypeVar("T")
 
@@ -62,12 +62,22 @@ def _connect(path: Path, cache_kib: int) -> sqlite3.Connection:
     return db
 
 
+def check_version(applied: Iterable[int]) -> None:
+    """Raises ``Conflict`` for migrations that this version does not know."""
+    if unknown := sorted(set(applied) - set(_known())):
+        raise Conflict(f"The ledger was written by a newer Dragoman (migration {unknown[0]}); upgrade to open it.")
+
+
+def _known() -> dict[int, Path]:
+    return {int(file.name.split("_")[0]): file for file in sorted(_MIGRATIONS.glob("*.sql"))}
+
+
 def migrate(db: sqlite3.Connection) -> None:
     """Apply the migrations that this file lacks, each in a transaction with its line in ``migrations``.
 
     Raises ``Conflict`` when the file has migrations that this version does not know.
     """
-    known = {int(file.name.split("_")[0]): file for file in sorted(_MIGRATIONS.glob("*.sql"))}
+    known = _known()
     if set(known) == set(_applied(db)):
         return
     db.execute("BEGIN IMMEDIATE")
@@ -77,8 +87,7 @@ def migrate(db: sqlite3.Connection) -> None:
             " (number INTEGER PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL)"
         )
         applied = _applied(db)
-        if unknown := sorted(set(applied) - set(known)):
-            raise Conflict(f"The ledger was written by a newer Dragoman (migration {unknown[0]}); upgrade to open it.")
+        check_version(applied)
         for number, file in known.items():
             if number not in applied:
                 _run_script(db, file.read_text("utf-8"))

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dragoman.memory.errors import Conflict, InputInvalid
 from dragoman.memory.sqlite.backup import check_file, digest_of, flush, read_manifest
+from dragoman.memory.sqlite.connection import check_version
 from dragoman.memory.sqlite.departure import put_aside
 from dragoman.memory.sqlite.lockfile import LockFile
 
@@ -22,7 +23,7 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
     """Make ``ledger`` what ``backup`` is; where the ledger that was there is kept, None where there was none.
 
     Raises ``LedgerLocked`` while a process has the ledger open, ``Conflict`` when there is one and ``replace`` is not
-    given, and ``InputInvalid`` for a backup that is damaged or is not what its manifest says.
+    given or a newer version has written the backup, and ``InputInvalid`` for a backup that is damaged or is not what its manifest says.
     """
     if not backup.is_file():
         raise InputInvalid(f"There is no backup {backup}.")
@@ -61,7 +62,8 @@ def _checked_copy(backup: Path, ledger: Path) -> Path:
         shutil.copyfile(backup, draft)
         if manifest is not None and digest_of(draft) != (manifest.size, manifest.sha256):
             raise InputInvalid(f"{backup} is not the file that its manifest tells of: its size or SHA-256 is another.")
-        check_file(draft)
+        newest, _ = check_file(draft)
+        check_version((newest,))
         flush(draft)
         return draft
     except BaseException:
