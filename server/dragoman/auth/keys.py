@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Protocol
 
+from dragoman.memory.errors import InputInvalid
 from dragoman.memory.ids import now_micros
 from dragoman.memory.model import ApiKey, Principal
 from dragoman.memory.tenants import check_tenant
@@ -33,8 +34,12 @@ class KeyTable(Protocol):
 
 def make_key(tenant: str, subject: str, scopes: Iterable[str] = ("*",)) -> tuple[ApiKey, str, bytes]:
     """A new key: its row, its text (shown once, kept nowhere) and the hash to store. Raises ``InputInvalid`` for a name
-    that no tenant can have."""
+    that no tenant can have, and for a subject that is empty or cannot be printed."""
     check_tenant(tenant)
+    if not subject.strip() or not subject.isprintable():
+        raise InputInvalid(
+            f"The name of a key's owner is a text that is not empty and can be printed, not {subject!r}."
+        )
     key_id = secrets.token_hex(6)
     text = f"dg_{key_id}_{secrets.token_urlsafe(32)}"
     row = ApiKey(id=key_id, tenant=tenant, subject=subject, scopes=frozenset(scopes), created_at=now_micros())

@@ -9,6 +9,7 @@ import pytest
 
 from dragoman.auth import KeyGate, KeyRing, make_key
 from dragoman.auth.asgi import Receive, Scope, Send
+from dragoman.memory.errors import InputInvalid
 from dragoman.memory.model import ApiKey
 
 pytestmark = pytest.mark.anyio
@@ -194,3 +195,9 @@ async def test_a_websocket_without_a_key_is_closed_before_it_opens() -> None:
 
     await KeyGate(_who, KeyRing(Table()))({"type": "websocket", "path": "/threads/x", "headers": []}, receive, send)
     assert sent == ["websocket.close 1008"]
+
+
+@pytest.mark.parametrize("subject", ["", " ", "a\nb", "\x1b[2J"])
+def test_a_key_of_nobody_is_not_made(subject: str) -> None:
+    with pytest.raises(InputInvalid, match="not empty and can be printed"):
+        make_key("acme", subject)

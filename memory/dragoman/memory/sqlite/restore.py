@@ -23,7 +23,8 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
     """Make ``ledger`` what ``backup`` is; where the ledger that was there is kept, None where there was none.
 
     Raises ``LedgerLocked`` while a process has the ledger open, ``Conflict`` when there is one and ``replace`` is not
-    given or a newer version has written the backup, and ``InputInvalid`` for a backup that is damaged or is not what its manifest says.
+    given or a newer version has written the backup, and ``InputInvalid`` for a backup that is damaged or is not what
+    its manifest says.
     """
     if not backup.is_file():
         raise InputInvalid(f"There is no backup {backup}.")
