@@ -13,8 +13,6 @@ from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.sealing.data_keys import SEALED, Ask, DataKey, Keyring
 from dragoman.memory.sealing.errors import Unreadable
@@ -147,7 +145,7 @@ class Cells:
             data = self._keys.key(key[0], int.from_bytes(whole[_MAGIC:_HEAD], "big"), self._ask)
             nonce, sealed = whole[_HEAD : _HEAD + _NONCE], whole[_HEAD + _NONCE :]
             plain = data.cipher.decrypt(nonce, sealed, _sealed_to(prefix, key))
-        except (InvalidTag, NotBase64, ValueError):
+        except (NotBase64, ValueError):
             table, column, _ = prefix.split("|")
             raise Unreadable(
                 f"What is kept in {column} of {table} {', '.join(map(str, key[1:]))} cannot be read: it was changed, or"

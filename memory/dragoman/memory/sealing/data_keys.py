@@ -15,9 +15,8 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
 from dragoman.memory.ids import now_micros
+from dragoman.memory.sealing.cipher import Cipher
 from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.master_keys import KEY_BYTES, MasterKeys
 from dragoman.memory.statements import SQL
@@ -45,7 +44,7 @@ class DataKey:
 
     def __init__(self, number: int, key: bytes) -> None:
         self.number = number
-        self.cipher = AESGCM(key)
+        self.cipher = Cipher(key)
         self.encrypt = self.cipher.encrypt
         self.head = SEALED + number.to_bytes(4, "big")
         self._naming = hmac.digest(key, b"dragoman names", sha256)

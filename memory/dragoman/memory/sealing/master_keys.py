@@ -10,9 +10,7 @@ import os
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from dragoman.memory.sealing.cipher import Cipher
 from dragoman.memory.sealing.errors import MasterKeyMissing, Unreadable
 
 __all__ = ["KEY_BYTES", "MasterKeys"]
@@ -27,7 +25,7 @@ class MasterKeys:
     def __init__(self, keys: Sequence[bytes]) -> None:
         if not keys or any(len(key) != KEY_BYTES for key in keys):
             raise ValueError(f"master keys are {KEY_BYTES} bytes each, and there is at least one")
-        self._ciphers = {_id_of(key): AESGCM(key) for key in keys}
+        self._ciphers = {_id_of(key): Cipher(key) for key in keys}
         self.first = _id_of(keys[0])
 
     @property
@@ -50,7 +48,7 @@ class MasterKeys:
             check_known((master,), self)
         try:
             return self._ciphers[master].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _place(master, tenant, number))
-        except (InvalidTag, ValueError):
+        except ValueError:
             raise Unreadable(
                 f"Data key {number} of tenant {tenant!r} does not open with the master key {master} that wraps it: its"
                 " row in data_keys was changed. Restore that row from a backup."
