@@ -16,6 +16,7 @@ from dragoman.auth.keys import make_key
 from dragoman.memory.bulk import Bulk
 from dragoman.memory.errors import DragomanError, InputInvalid
 from dragoman.memory.portable import export_tenant, import_tenant
+from dragoman.memory.portable.importing import pieces_of
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.bulk import PostgresBulk
 from dragoman.memory.sealing import MasterKeys
@@ -148,3 +149,10 @@ async def test_an_odd_name_is_a_tenants_all_the_same(
     again = export.with_name("2.jsonl")
     await asyncio.to_thread(export_tenant, bulk, name, again, masters)
     assert rows_of(again) == rows_of(export)
+
+
+def test_no_more_of_a_file_is_held_at_once_than_some_megabytes() -> None:
+    small, large = [list(pieces_of(({"n": n}, size) for n in range(1001))) for size in (10, 3_000_000)]
+    assert [len(piece) for piece in small] == [500, 500, 1]
+    assert {len(piece) for piece in large[:-1]} == {3}
+    assert [row["n"] for piece in large for row in piece] == list(range(1001))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import orjson
 
-from dragoman.memory.bulk import Bulk, pieces
+from dragoman.memory.bulk import Bulk
 from dragoman.memory.errors import Conflict, InputInvalid
 from dragoman.memory.plain import Plain
 from dragoman.memory.portable.exporting import check_known
@@ -27,13 +27,14 @@ from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.tenants import check_tenant
 from dragoman.memory.verbs.facets import facets_of
 
-__all__ = ["Imported", "import_tenant"]
+__all__ = ["Imported", "import_tenant", "pieces_of"]
 
 Named = dict[str, Any]
 
 # A key or a session of a tenant may be there before the tenant is.
 _MAY_BE_THERE: Final = frozenset({"api_keys", "facts"})
 _PIECE: Final = 500
+_PIECE_BYTES: Final = 8 * 1024 * 1024
 _FACETS: Final = ("tenant", "kind", "key", "value", "ordinal", "id")
 
 
@@ -84,7 +85,7 @@ class _Import:
                 for _ in group:
                     pass
                 continue
-            for piece in pieces((row for _, row in group), _PIECE):
+            for piece in pieces_of((row, size) for _, row, size in group):
                 self._insert(kind, [self._kept(kind, KINDS[kind], row) for row in piece])
 
     def _check_free(self) -> None:
@@ -182,6 +183,20 @@ class _Import:
                     "An API key of the export is in this ledger already; leave the keys out with --without-keys."
                 ) from None
             raise
+
+
+def pieces_of(rows: Iterable[tuple[Named, int]]) -> Iterator[list[Named]]:
+    """Rows by as many as are held at once, which are fewer where they are large; each comes with its size."""
+    piece: list[Named] = []
+    held = 0
+    for row, size in rows:
+        piece.append(row)
+        held += size
+        if len(piece) == _PIECE or held >= _PIECE_BYTES:
+            yield piece
+            piece, held = [], 0
+    if piece:
+        yield piece
 
 
 def _facet_rows(kind: str, rows: Iterable[Named], id: str | None) -> Iterator[tuple[Any, ...]]:

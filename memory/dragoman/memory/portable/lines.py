@@ -94,9 +94,9 @@ def checked(path: Path) -> tuple[Header, Mapping[str, int]]:
     return header, counts
 
 
-def read_lines(path: Path) -> Iterator[Header | tuple[str, dict[str, Any]]]:
-    """The header, then each row with its kind. Raises ``InputInvalid`` naming the line; at the end also when the file
-    is not what was written."""
+def read_lines(path: Path) -> Iterator[Header | tuple[str, dict[str, Any], int]]:
+    """The header, then each row with its kind and how many bytes its line has. Raises ``InputInvalid`` naming the line;
+    at the end also when the file is not what was written."""
     total = hashlib.sha256()
     counts: Counter[str] = Counter()
     ended = False
@@ -112,7 +112,7 @@ def read_lines(path: Path) -> Iterator[Header | tuple[str, dict[str, Any]]]:
                 ended = True
             else:
                 counts[kind] += 1
-                yield kind, value
+                yield kind, value, len(text)
             total.update(text)
     if not ended:
         raise InputInvalid(f"{path} has no end: it is not whole.")
