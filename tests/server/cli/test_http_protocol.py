@@ -312,11 +312,12 @@ async def test_blank_lines_do_not_keep_a_connection_that_was_used() -> None:
 
 async def test_an_answer_may_take_longer_than_a_request_and_the_next_request_is_not_late() -> None:
     first = sized().replace(b"/echo", b"/slow", 1)
-    async with served(HASTY) as server:
+    limits = Limits(patience=1.0)  # also on a machine that stops for a moment
+    async with served(limits) as server:
         reader, writer = await server.open()
         writer.write(first + LINE[:10])
         assert await reader.readuntil(b"/sl")
-        asyncio.get_running_loop().call_later(3 * HASTY.patience, server.app.go.set)
+        asyncio.get_running_loop().call_later(1.5 * limits.patience, server.app.go.set)
         assert await reader.readuntil(BODY)
         writer.write(LINE[10:] + CLOSE + b"\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
