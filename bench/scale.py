@@ -68,7 +68,8 @@ def serving(folder: Path, storage: str | None) -> Generator[tuple[int, psutil.Pr
 
 def templates(port: int, threads: int = 8, runs: int = 5) -> list[str]:
     """A few threads with everyday runs, to be copied."""
-    client, made = Client(port), []
+    client = Client(port)
+    made: list[str] = []
     for number in range(threads):
         _, thread = client.ask("POST", "/threads", {"metadata": {"team": f"team-{number}"}}, SDK)
         id = thread["thread_id"]
@@ -127,7 +128,8 @@ def questions(threads: list[str]) -> dict[str, Callable[[], Request]]:
 
 def lists(port: int, threads: list[str], number: int = 300) -> dict[str, dict[str, float]]:
     """p50 and p99 of each question, in ms, asked one after another."""
-    client, found = Client(port), {}
+    client = Client(port)
+    found: dict[str, dict[str, float]] = {}
     for name, made in questions(threads).items():
         client.ask(*made())
         times = sorted(client.ask(*made())[0] * 1e3 for _ in range(number))
@@ -142,7 +144,8 @@ def fill(folder: Path, storage: str | None, threads: list[str], runs: int) -> in
 
 def some_threads(port: int, number: int = 500) -> list[str]:
     """Ids of threads that are there, newest and older."""
-    client, found = Client(port), []
+    client = Client(port)
+    found: list[str] = []
     for offset in (0, 5_000, 20_000):
         body = {"limit": number // 3, "offset": offset, "select": ["thread_id"]}
         found += [t["thread_id"] for t in client.ask("POST", "/threads/search", body, SDK)[1]]
@@ -277,7 +280,7 @@ def database(storage: str | None, part: str) -> str | None:
 
     name = f"scale_{part}_{time.time_ns()}"
     with psycopg.connect(storage, autocommit=True) as db:
-        db.execute(f"CREATE DATABASE {name}")
+        db.execute(f"CREATE DATABASE {name}".encode())
     old = str(conninfo_to_dict(storage)["dbname"])
     return storage.replace(f"/{old}", f"/{name}", 1)
 

@@ -65,10 +65,10 @@ class Template:
 
     def _cell(self, name: str, value: Any, of_run: bool) -> Any:
         if name == "ordinal":
-            offset = value - (self._first_run if of_run else self._began)
-            return (lambda at: at.run + offset) if of_run else (lambda at: at.time + offset)
+            offset: int = value - (self._first_run if of_run else self._began)
+            return _shifted("run" if of_run else "time", offset)
         if name in _TIMES and value is not None:
-            return lambda at, offset=value - self._began: at.time + offset
+            return _shifted("time", value - self._began)
         if isinstance(value, str | bytes):
             split: Any = self._split if isinstance(value, str) else self._split_bytes
             if split.search(value):
@@ -99,6 +99,13 @@ class At:
     raw: Sequence[bytes]
     time: int
     run: int
+
+
+def _shifted(of: str, offset: int) -> Callable[[At], int]:
+    def shifted(at: At) -> int:
+        return (at.run if of == "run" else at.time) + offset
+
+    return shifted
 
 
 def copies(templates: Sequence[Template], runs: int, first_run: int, first_time: int) -> Iterator[tuple[Template, At]]:
@@ -167,14 +174,14 @@ def fill_postgres(url: str, threads: Sequence[str], runs: int) -> int:
     with psycopg.connect(url) as db:
 
         def read(sql: str, parameters: Sequence[Any]) -> tuple[Sequence[str], Sequence[Sequence[Any]]]:
-            found = db.execute(sql.replace("?", "%s"), parameters)
+            found = db.execute(sql.replace("?", "%s").encode(), parameters)
             assert found.description is not None
             return [column.name for column in found.description], found.fetchall()
 
         events = 0
         for waiting in batches(read, threads, runs):
             for table, columns, rows in tables(waiting):
-                with db.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN") as copy:
+                with db.cursor().copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN".encode()) as copy:
                     for row in rows:
                         copy.write_row(row)
                 events += len(rows) if table == "events" else 0
