@@ -15,6 +15,8 @@ from typing import Any, Final
 
 import httpx
 
+from .clients import Clients
+
 __all__ = ["Load"]
 
 KINDS: Final = ["works"] * 5 + ["lingers"] * 2 + ["sleeps", "asks", "calls"]
@@ -23,13 +25,14 @@ _MODERN: Final = "2026-07-28"
 _PAUSE: Final = 0.05
 
 
-class Load:
+class Load(Clients):
     """``clients`` at once, each on a replica of ``urls`` that it chooses anew every time; ``acknowledged`` has the kind
     of each run by its id, ``slowest`` how many seconds an answer took at most, ``told`` how often who was told what."""
 
     def __init__(
         self, urls: Sequence[str], chance: random.Random, clients: int = 10, kinds: Sequence[str] = KINDS
     ) -> None:
+        super().__init__()
         self.urls = list(urls)
         self.acknowledged: dict[str, str] = {}
         self.told: Counter[str] = Counter()
@@ -39,25 +42,11 @@ class Load:
         self._kinds = kinds
         self._threads = [f"00000000-0000-4000-8000-{n:012d}" for n in range(6)]
         self._number = 0
-        self._stop = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Load:
         self._http = httpx.AsyncClient(timeout=60)
         self._tasks = [asyncio.create_task(self._client()) for _ in range(self._clients)]
         return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._stop.set()
-        if error[0] is not None:
-            for task in self._tasks:
-                task.cancel()
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._http.aclose()
-        if error[0] is None:
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
 
     async def some_more(self, runs: int) -> None:
         """Return when this many more were acknowledged."""

@@ -10,6 +10,8 @@ from collections.abc import AsyncGenerator, Sequence
 
 import httpx
 
+from .clients import Clients
+
 __all__ = ["Watchers"]
 
 Frame = tuple[str, str, str]
@@ -17,34 +19,22 @@ _MODES = "stream_mode=updates&stream_mode=custom&stream_mode=messages-tuple"
 _PAUSE = 0.05
 
 
-class Watchers:
+class Watchers(Clients):
     """Follow the runs that they open, each on a replica chosen anew whenever its stream is cut."""
 
     def __init__(self, urls: Sequence[str], chance: random.Random, readers: int = 3) -> None:
+        super().__init__()
         self.urls = list(urls)
         self.acknowledged: dict[str, str] = {}
         self.cuts = 0
         self._chance = chance
         self._readers = readers
         self._seen: dict[str, list[Frame]] = {}
-        self._stop = asyncio.Event()
 
     async def __aenter__(self) -> Watchers:
         self._http = httpx.AsyncClient(timeout=httpx.Timeout(60, read=5))
         self._tasks = [asyncio.create_task(self._reader()) for _ in range(self._readers)]
         return self
-
-    async def __aexit__(self, *error: object) -> None:
-        self._stop.set()
-        if error[0] is not None:
-            for task in self._tasks:
-                task.cancel()
-        results = await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._http.aclose()
-        if error[0] is None:
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
 
     async def compare(self, url: str) -> int:
         """Read all again, and compare; how many runs were followed."""
