@@ -11,7 +11,7 @@ from dragoman.agents import Context, agent
 
 from .conftest import House
 
-__all__ = ["asks_twice", "echo", "refunds", "state", "texts", "waiting_task", "works"]
+__all__ = ["asks_twice", "counts", "echo", "refunds", "state", "texts", "waiting_task", "works"]
 
 
 class Receipt(BaseModel):
@@ -35,6 +35,16 @@ async def refunds(ctx: Context, order: str, amount: float) -> Receipt:
 async def asks_twice(ctx: Context) -> str:
     first, second = await ctx.gather(ctx.ask("First?", key="first"), ctx.ask("Second?", key="second"))
     return f"{first} {second}"
+
+
+@agent
+async def counts(ctx: Context, upto: int, share: float = 0.5) -> dict[str, Any]:
+    for n in range(upto):
+        await ctx.stream_text(f"{n} ")
+    await ctx.artifact("list.txt", "1 2 3")
+    await ctx.artifact("list.json", [1, 2.5])
+    await ctx.artifact("list.bin", b"\x00\xff")
+    return {"upto": upto, "share": share, "exact": 2**40}
 
 
 @agent
