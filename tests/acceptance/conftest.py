@@ -24,6 +24,8 @@ import pytest
 
 from .wire import Ask, modern
 
+pytest.register_assert_rewrite("tests.acceptance.refusals")
+
 DEADLINE = 20.0
 CALLERS = {"ada": "acme", "bob": "globex", "eve": "acme"}
 # One run at work, one in the queue. No lease is renewed and no key remembered while a test looks.
@@ -104,7 +106,7 @@ class Desk:
         return {**rows, "log": [line for line in lines if json.loads(line)["level"] not in ("debug", "info")]}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """The server, with its keys made while it runs and its runs as they are wanted."""
     folder = tmp_path_factory.mktemp("desk")
