@@ -13,11 +13,11 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Serve = Callable[..., Any]
 Until = Callable[[Callable[[], bool]], None]
 
-FORGETS = 'agents = ["agents.py"]\n[retention]\ninterval = 1\n{kind} = 0.0000001\n'
+FORGETS = 'agents = ["agents.py"]\n[retention]\ninterval = 1\n{kind} = {days}\n'
 
 
 def test_what_is_old_is_not_found_and_what_waits_goes_on(serve: Serve, folder: Path, run: Run, until: Until) -> None:
-    (folder / "dragoman.toml").write_text(FORGETS.format(kind="runs"))
+    (folder / "dragoman.toml").write_text(FORGETS.format(kind="runs", days="0.00003"))  # time to be told of its end
     server = serve()
     with server.client() as client:
         waiting = client.post("/runs/wait", json={"agent_id": "picker", "input": {}}).json()["run"]
@@ -33,7 +33,7 @@ def test_what_is_old_is_not_found_and_what_waits_goes_on(serve: Serve, folder: P
 
 
 def test_a_run_whose_events_are_gone_is_told_by_its_result(serve: Serve, folder: Path, until: Until) -> None:
-    (folder / "dragoman.toml").write_text(FORGETS.format(kind="events"))
+    (folder / "dragoman.toml").write_text(FORGETS.format(kind="events", days="0.0000001"))
     server = serve()
     with server.client() as client:
         told = client.post("/runs/wait", json={"agent_id": "poet", "input": {}}).json()["run"]
