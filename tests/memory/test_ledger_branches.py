@@ -8,7 +8,7 @@ import pytest
 
 from dragoman.memory.conversation import closed, joined
 from dragoman.memory.ledger import Batch, Change, Ledger
-from dragoman.memory.model import Json, RunStatus, ThreadPolicy
+from dragoman.memory.model import NO_RUN, Json, RunStatus, ThreadPolicy
 from dragoman.memory.setup import RunSetup
 from dragoman.memory.threads import CheckpointNotFound, Revision
 
@@ -48,6 +48,16 @@ async def test_an_older_state_is_revised_beside_the_newer_ones(ledger: Ledger) -
     assert [(n, p) for n, p, _ in await history(ledger, copy.id)] == [(1, 0), (2, 1), (3, 1), (4, 3)]
 
 
+async def test_each_edit_is_an_event_of_no_run(ledger: Ledger) -> None:
+    await ledger.create_thread(TENANT, "t", {}, {"a": 1})
+    await ledger.update_thread(TENANT, "t", values={"a": 2})
+    await ledger.update_thread(TENANT, "t", metadata={"of": "metadata"})
+    await ledger.revise_thread(TENANT, "t", [Revision({"a": 3}), Revision({"a": 4})], base=1)
+    events = await ledger.events(TENANT, "t", 0, 10)
+    assert [(e.seq, e.run_id, e.type) for e in events] == [(n, NO_RUN, "values") for n in (1, 2, 3)]
+    assert [(e.data["checkpoint"], e.data["parent"]) for e in events] == [(2, 1), (3, 1), (4, 3)]
+
+
 async def test_messages_of_a_revision_are_joined_by_id(ledger: Ledger) -> None:
     await ledger.create_thread(TENANT, "t", {}, {"messages": [said("1"), said("2"), said("3")]})
     new = [said("2", "other"), {"role": "remove", "id": "1"}, said("4")]
@@ -81,7 +91,7 @@ async def test_a_run_begins_from_the_checkpoint_it_names(ledger: Ledger, born: b
     [forked] = await ledger.checkpoints(TENANT, "t", 1, base + 1)
     assert (forked.metadata, forked.run_id) == ({"source": "fork"}, run.id)
     log = await ledger.events(TENANT, "t")
-    told = next(event for event in log if event.type == "values").data
+    told = next(event for event in log if event.type == "values" and event.run_id == run.id).data
     changed = {"a": 1, "b": None, **({} if born else {"late": None})}
     assert told == {"values": changed, "checkpoint": base, "parent": 1, "source": "fork"}
 

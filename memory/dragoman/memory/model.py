@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from dragoman.memory.errors import Conflict, RunEnded
 from dragoman.memory.setup import RunSetup
 
 __all__ = [
     "ACTIVE",
+    "NO_RUN",
     "TERMINAL",
     "TRANSITIONS",
     "ApiKey",
@@ -237,9 +238,14 @@ class Step:
     at: int = 0
 
 
+NO_RUN: Final = ""
+"""Whose events those of no run are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
-    """What happened, in order. ``seq`` is gapless and unique in the thread, from 1."""
+    """What happened, in order. ``seq`` is gapless and unique in the thread, from 1. ``run_id`` is ``NO_RUN`` for what
+    was done to the thread itself: ``values`` with the number of the ``checkpoint``, its ``parent`` and ``source``."""
 
     thread_id: str
     run_id: str

@@ -2,7 +2,7 @@
 
     run_modes     what each run streams in the modes it was opened with, and ``{"status": "run_done"}`` when it settles
     lifecycle     only that runs begin and settle
-    state_update  the thread's state at each checkpoint that a run makes
+    state_update  the thread's state at each checkpoint, also those that are made by hand
 
 Ids are those of a run's stream, so ``Last-Event-ID`` goes on from any of its frames. Not the thread streaming protocol:
 that is ``live.py``'s.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dragoman.memory.conversation import joined
 from dragoman.memory.errors import Conflict, ThreadNotFound
 from dragoman.memory.ids import now_micros, uuid7
-from dragoman.memory.model import Checkpoint, Json, Thread
+from dragoman.memory.model import NO_RUN, Checkpoint, Json, Thread
 from dragoman.memory.statements import SQL
 from dragoman.memory.threads import CheckpointNotFound, Revision, ThreadTtl
 from dragoman.memory.verbs import facets, history
@@ -101,7 +101,20 @@ def _revise(log: ThreadLog, revision: Revision, now: int, base: int | None = Non
     new = merged(old, revision.values)
     if revision.messages:
         new["messages"] = joined(old.get("messages") or (), revision.messages)
-    log.save_values(new, now, None, parent=base, metadata=revision.metadata)
+    _save(log, new, now, base, revision.metadata)
+
+
+def _save(
+    log: ThreadLog,
+    values: Mapping[str, Json],
+    now: int,
+    base: int | None = None,
+    metadata: Mapping[str, Json] | None = None,
+) -> None:
+    """Make a checkpoint that no run made, and tell those who watch the thread of it."""
+    parent = log.checkpoint if base is None else base
+    log.save_values(values, now, None, parent=base, metadata=metadata)
+    log.add(NO_RUN, "values", {"checkpoint": log.checkpoint, "parent": parent, "source": "update"})
 
 
 def update_thread(
@@ -116,7 +129,7 @@ def update_thread(
     log = find_log(tx, tenant, thread_id)
     now = now_micros()
     if values is not None or messages:
-        log.save_values(merged(log.values(), values, messages), now, None)
+        _save(log, merged(log.values(), values, messages), now)
     log.flush(now)
     if metadata is not None:
         known = _get(tx, tenant, thread_id)

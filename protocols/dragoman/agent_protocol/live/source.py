@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 from dragoman.agent_protocol.live.filters import Filter
-from dragoman.agent_protocol.live.told import RunTold, Told
+from dragoman.agent_protocol.live.told import RunTold, Told, edited
 from dragoman.agent_protocol.narrow import is_object
 from dragoman.agent_protocol.reading import RunReader, bootstrapped
 from dragoman.engine import Engine
@@ -25,7 +25,7 @@ from dragoman.engine.hub import SlowSubscriber
 from dragoman.engine.subscribe import ENDINGS
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import InputInvalid, RunNotFound, ThreadNotFound
-from dragoman.memory.model import Event, Json, Principal, Run
+from dragoman.memory.model import NO_RUN, Event, Json, Principal, Run
 
 __all__ = ["LAST", "Numbered", "Source", "gap", "log_seq_of", "seq_of", "seq_of_id", "settles", "wire"]
 
@@ -154,6 +154,8 @@ class Source:
 
     async def feed(self, event: Event) -> list[Numbered]:
         """What an event of the log makes."""
+        if event.run_id == NO_RUN:
+            return [Numbered(seq_of(event.seq, n), made) for n, made in enumerate(await self._edited(event))]
         if event.run_id not in self._readers:
             self._readers[event.run_id] = await self._reader(event)
         reader = self._readers[event.run_id]
@@ -161,6 +163,12 @@ class Source:
         if event.type in ENDINGS:
             del self._readers[event.run_id]
         return [Numbered(seq_of(event.seq, n), made) for n, made in enumerate(told)]
+
+    async def _edited(self, event: Event) -> Sequence[Told]:
+        number = int(event.data.get("checkpoint", 0))
+        found = await self._engine.checkpoints(self._principal, self._thread_id, 1, number + 1) if number else ()
+        # It may be pruned by now.
+        return edited(event, found[0].values) if found and found[0].number == number else ()
 
     async def _reader(self, event: Event) -> RunReader[Told] | None:
         try:

@@ -18,7 +18,7 @@ from dragoman.agent_protocol.surface import Surface
 from dragoman.memory.model import Event, Json, Run
 from dragoman.memory.retention import PURGED
 
-__all__ = ["RunTold", "Told"]
+__all__ = ["RunTold", "Told", "edited"]
 
 _SDK = Surface.LANGGRAPH
 
@@ -136,16 +136,11 @@ class RunTold:
             *self._messages(self._spoken.whole(messages)),
             self._tell("updates", {"node": self._run.agent, "values": update}),
             self._values(self.values),
-            self._tell("checkpoints", self._envelope(number, data)),
+            self._tell("checkpoints", _envelope(self._run.thread_id, number, data)),
         ]
 
-    def _envelope(self, number: int, data: Mapping[str, Any]) -> dict[str, Json]:
-        name, before = partial(checkpoint_id, self._run.thread_id), data.get("parent", number - 1)
-        parent = {"parent_id": name(before)} if before else {}
-        return {"id": name(number), **parent, "step": number - 1, "source": data.get("source", "loop")}
-
     def _values(self, state: Mapping[str, Json]) -> Told:
-        return self._tell("values", lambda: {**state, "messages": messages_of(state, _SDK)})
+        return self._tell("values", partial(_whole, state))
 
     def _text(self, data: Mapping[str, Any]) -> list[Told]:
         text, step = data.get("text", ""), data.get("step")
@@ -211,6 +206,23 @@ class RunTold:
 
     def _tell(self, method: str, data: Json | Callable[[], Json]) -> Told:
         return Told(method, self._within, data, self._at)
+
+
+def edited(event: Event, values: Mapping[str, Json]) -> list[Told]:
+    """What an edit of the thread tells, which no run made; ``values`` are those of its checkpoint."""
+    at, number = event.at // 1000, int(event.data.get("checkpoint", 0))
+    envelope = _envelope(event.thread_id, number, event.data)
+    return [Told("values", (), partial(_whole, values), at), Told("checkpoints", (), envelope, at)]
+
+
+def _whole(state: Mapping[str, Json]) -> Json:
+    return {**state, "messages": messages_of(state, _SDK)}
+
+
+def _envelope(thread_id: str, number: int, data: Mapping[str, Any]) -> dict[str, Json]:
+    name, before = partial(checkpoint_id, thread_id), data.get("parent", number - 1)
+    parent = {"parent_id": name(before)} if before else {}
+    return {"id": name(number), **parent, "step": number - 1, "source": data.get("source", "loop")}
 
 
 def _requested(asked: Mapping[str, Json]) -> dict[str, Json]:
