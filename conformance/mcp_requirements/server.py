@@ -9,6 +9,7 @@ from conformance.mcp_requirements.where import (
     CALLS,
     COMPLETION,
     LOGS,
+    OTHERS_RUNS,
     PARAMS,
     PROJECT,
     PROMPTS,
@@ -120,7 +121,7 @@ SERVER: Final = (
         says="Access is controlled.",
         tests=(
             f"{TASK}a_task_needs_the_capability_and_an_id_that_is_the_callers",
-            f"{BAD_INPUT}another_tenants_run_is_told_of_just_as_one_that_is_not_there",
+            f"{OTHERS_RUNS}another_tenants_run_is_told_of_just_as_one_that_is_not_there",
         ),
     ),
     Requirement(
@@ -367,6 +368,6 @@ SERVER: Final = (
         page=_CACHING,
         section=_SECURITY,
         says="Access is controlled by more than cacheScope.",
-        tests=(_READ, f"{BAD_INPUT}another_tenants_run_is_told_of_just_as_one_that_is_not_there"),
+        tests=(_READ, f"{OTHERS_RUNS}another_tenants_run_is_told_of_just_as_one_that_is_not_there"),
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import BAD_INPUT, LISTEN, PROJECT, R_BASE, R_TASKS, TASK, TASK_SUPPORT
+from conformance.mcp_requirements.where import LISTEN, OTHERS_RUNS, PROJECT, R_BASE, R_TASKS, TASK, TASK_SUPPORT
 from conformance.requirement import Requirement
 
 __all__ = ["TASKS"]
@@ -145,6 +145,6 @@ TASKS: Final = (
         "Security Considerations",
         "Each request is checked for who may.",
         _CAPABILITY,
-        f"{BAD_INPUT}another_tenants_run_is_told_of_just_as_one_that_is_not_there",
+        f"{OTHERS_RUNS}another_tenants_run_is_told_of_just_as_one_that_is_not_there",
     ),
 )
