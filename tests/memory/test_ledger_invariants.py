@@ -2,7 +2,7 @@
 
 The machine does not predict the ledger's every answer. It asks at random, keeps what was acknowledged and what was
 shown live, and after each step compares that with what the ledger now holds. ``LEDGER_EXAMPLES`` says how many
-histories to try (120; fewer where a history takes its time).
+histories to try (40; fewer where a history takes its time).
 """
 
 from __future__ import annotations
@@ -451,7 +451,7 @@ def try_histories(kind: str, examples: int) -> None:
     )
 
 
-@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 120), ("postgres", 15)])
+@pytest.mark.parametrize(("kind", "examples"), [("sqlite", 40), ("postgres", 10)])
 def test_the_rules_of_the_ledger_hold_in_every_history(kind: str, examples: int) -> None:
     try_histories(kind, int(os.environ.get("LEDGER_EXAMPLES", examples)))
 
