@@ -34,22 +34,25 @@ WHERE r.status = 'waiting' AND r.wake_at IS NOT NULL AND r.wake_at <= {micros} A
 
 -- What this process remembers of running runs and their threads is checked by two statements, under the threads' locks: the second one
 -- sees what the last holder of a lock has committed. A thread that someone is writing to counts as changed, so that nothing is waited for
--- with other locks in hand. What has changed is refused.
+-- with other locks in hand. What has changed is refused. Each is looked up by its id (LATERAL, and OFFSET 0 against the index of what is
+-- running, which looks short in the statistics and need not be).
 
 -- :name hold_threads
 -- tenant, and arrays: ids, last_seqs, checkpoints, statuses
-SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A thread has moved') END FROM (
-    SELECT 1 FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[]) AS w (id, last_seq, checkpoint, status)
-    JOIN threads AS t ON t.tenant = ?1 AND t.id = w.id
-        AND t.last_seq = w.last_seq AND t.checkpoint = w.checkpoint AND t.status = w.status
-    FOR UPDATE OF t SKIP LOCKED) AS held;
+SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A thread has moved') END
+FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[]) AS w (id, last_seq, checkpoint, status)
+CROSS JOIN LATERAL (
+    SELECT 1 FROM threads AS t
+    WHERE t.tenant = ?1 AND t.id = w.id AND t.last_seq = w.last_seq AND t.checkpoint = w.checkpoint AND t.status = w.status
+    FOR UPDATE SKIP LOCKED) AS held;
 
 -- :name hold_runs
 -- tenant, and arrays: ids, attempts, workers, cancel_requested, rollback, woken
 SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A run has moved') END
 FROM unnest(?2::text[], ?3::bigint[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[])
     AS w (id, attempt, lease_owner, cancel_requested, rollback, woken)
-JOIN runs AS r ON r.tenant = ?1 AND r.id = w.id AND r.status = 'running' AND r.attempt = w.attempt AND r.lease_owner = w.lease_owner
+CROSS JOIN LATERAL (SELECT * FROM runs WHERE tenant = ?1 AND id = w.id OFFSET 0) AS r
+WHERE r.status = 'running' AND r.attempt = w.attempt AND r.lease_owner = w.lease_owner
     AND r.cancel_requested = w.cancel_requested AND r.rollback = w.rollback AND r.woken = w.woken;
 
 -- What is read under those locks takes the ordinals in place of the limit.
