@@ -41,7 +41,7 @@ async def _steps(ledger: Ledger, lease: Lease, over: asyncio.Event) -> list[floa
     return sorted(times)
 
 
-def _told(name: str, times: list[float]) -> str:
+def told(name: str, times: list[float]) -> str:
     p50, p99 = times[len(times) // 2], times[int(len(times) * 0.99)]
     return f"{name}: {len(times)} steps, p50 {p50:.2f} ms, p99 {p99:.2f} ms, slowest {times[-1]:.1f} ms"
 
@@ -59,14 +59,14 @@ async def main(runs: int) -> None:
         quiet = asyncio.create_task(_steps(ledger, born.lease, over))
         await asyncio.sleep(10)
         over.set()
-        print(_told("quiet", await quiet))
+        print(told("quiet", await quiet))
         for kind in ("runs", "threads"):
             over = asyncio.Event()
             steps = asyncio.create_task(_steps(ledger, born.lease, over))
             began = time.perf_counter()
             counts = await RetentionSweeper(ledger, RetentionSettings(Ages(**{kind: 1e-6}))).sweep()
             over.set()
-            print(_told(f"{dict(counts)} in {time.perf_counter() - began:.1f} s", await steps))
+            print(told(f"{dict(counts)} in {time.perf_counter() - began:.1f} s", await steps))
         await ledger.close()
 
 

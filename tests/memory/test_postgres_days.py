@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -14,8 +15,10 @@ import pytest
 from dragoman.memory.ids import now_micros
 from dragoman.memory.ledger import Batch, Change, NewEvent, NewInterrupt
 from dragoman.memory.model import InterruptKind, RunStatus
+from dragoman.memory.postgres import dropping
 from dragoman.memory.postgres.dialect import OWN
 from dragoman.memory.postgres.ledger import PostgresLedger
+from dragoman.memory.postgres.tx import PostgresTx
 from dragoman.memory.verbs import commit, submit
 
 from .helpers import TENANT, assert_gapless, start
@@ -205,7 +208,8 @@ async def test_a_servers_role_makes_and_drops_nothing_by_itself(ledger: Postgres
         db.execute("SET ROLE dragoman_app")
         for attempt in (
             "SELECT dragoman_make_days(9)",
-            "SELECT * FROM dragoman_drop_days(0, '{}')",
+            f"SELECT dragoman_begin_day('{named(TODAY)}')",
+            f"SELECT * FROM dragoman_end_day('{named(TODAY)}', '', 0)",
             f"SELECT * FROM {named(TODAY)}",
             "SELECT * FROM events_rest",
         ):
@@ -215,3 +219,112 @@ async def test_a_servers_role_makes_and_drops_nothing_by_itself(ledger: Postgres
 
 def test_a_day_is_named_by_its_date(url: str) -> None:
     assert named(TODAY) == f"events_{datetime.now(UTC):%Y%m%d}"
+
+
+# -- while others work ------------------------------------------------------------------------------------------------
+def fill(url: str, back: int, threads: int, tenant: str = TENANT, events: int = 2) -> None:
+    """A past day with some events of many threads."""
+    make(url, back)
+    at = (TODAY - back) * DAY
+    with psycopg.connect(url) as db:
+        db.execute(
+            "INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkpoint, metadata, last_seq)"
+            " SELECT %s, 'many' || n, n, 'idle', %s, %s, 0, '{}', %s FROM generate_series(1, %s) AS n",
+            (tenant, at, at, events, threads),
+        )
+        db.execute(
+            "INSERT INTO events (tenant, thread_id, seq, run_id, type, at, data) SELECT %s, 'many' || n, seq, 'r',"
+            " 'note', %s + seq, '1' FROM generate_series(1, %s) AS n, generate_series(1, %s) AS seq",
+            (tenant, at, threads, events),
+        )
+
+
+async def test_what_is_kept_of_a_large_day_is_its_partition_and_no_lock_is_held_to_move_it(
+    ledger: PostgresLedger, url: str
+) -> None:
+    fill(url, 10, 2500, events=3)
+    fill(url, 9, 10, tenant="strict")
+    [large, small] = await ledger.drop_days((TODAY - 8) * DAY, keeping=["strict"])
+    assert (large.dropped, large.kept) == (5000, 2500)
+    assert (small.dropped, small.kept) == (0, 20)
+    assert (count(url, named(TODAY - 10)), count(url, "events_rest")) == (2500, 20)
+    assert [event.data for event in await ledger.events(TENANT, "many7")] == [{"through": 3}]
+    assert len(await ledger.events("strict", "many7")) == 2
+    assert await ledger.drop_days((TODAY - 8) * DAY, keeping=["strict"]) == [], "and is not looked at again for a day"
+    with psycopg.connect(url) as db:
+        assert (
+            db.execute("SELECT relname FROM pg_class WHERE relname LIKE 'kept_of_%' AND relkind = 'r'").fetchall() == []
+        )
+        assert db.execute("SELECT 1 FROM pg_constraint WHERE conname = 'events_fence'").fetchall() == []
+        db.execute("SET ROLE dragoman_app")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            db.execute(f"SELECT * FROM {named(TODAY - 10)}".encode())
+
+
+async def test_earlier_marks_of_a_log_go_when_a_later_day_of_it_does(ledger: PostgresLedger, url: str) -> None:
+    fill(url, 10, 2500, events=1)
+    at = (TODAY - 9) * DAY
+    make(url, 9)
+    with psycopg.connect(url) as db:
+        db.execute(
+            "INSERT INTO events SELECT tenant, thread_id, n, run_id, type, %s + n, data FROM events,"
+            " generate_series(2, 3) AS n WHERE thread_id LIKE 'many%%'",
+            (at,),
+        )
+        db.execute("UPDATE events SET type = 'log.purged' WHERE at < %s", (at,))
+    await ledger.drop_days((TODAY - 8) * DAY)
+    assert [(event.seq, event.type) for event in await ledger.events(TENANT, "many2400")] == [(3, "log.purged")]
+    assert count(url, named(TODAY - 10)) == 0
+
+
+async def test_what_is_deleted_while_a_day_is_dropped_does_not_come_back(
+    ledger: PostgresLedger, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(url, 10, 300)
+    step = dropping.step_of_day
+    seen: list[str] = []
+
+    def between(tx: PostgresTx, name: str, args: tuple[Any, ...]) -> Any:
+        seen.append(name)
+        if name == "end_day" and seen.count(name) == 1:
+            with psycopg.connect(url) as db:
+                db.execute("DELETE FROM events WHERE thread_id = 'many7'")
+                db.execute("DELETE FROM threads WHERE id = 'many7'")
+        return step(tx, name, args)
+
+    between.__module__, between.__name__ = step.__module__, step.__name__
+    monkeypatch.setattr(dropping, "step_of_day", between)
+    [gone] = await ledger.drop_days((TODAY - 8) * DAY, keeping=[TENANT])
+    assert seen.count("begin_day") == 2, "it is begun anew"
+    assert (gone.dropped, gone.kept) == (0, 598)
+    assert count(url, "events_rest") == 598
+
+
+async def test_a_reader_of_events_is_not_waited_for_with_all_commits_behind(ledger: PostgresLedger, url: str) -> None:
+    fill(url, 10, 100)
+    _, lease = await start(ledger)
+    other = PostgresLedger(url)
+    await other.open()
+    async with await psycopg.AsyncConnection.connect(url) as reader:
+        await reader.execute("SELECT count(*) FROM events")
+        dropping_it = asyncio.create_task(other.drop_days((TODAY - 8) * DAY))
+        for _ in range(20):
+            async with asyncio.timeout(2):  # the reader is there all the time
+                await ledger.commit(lease, NOTE)
+        assert not dropping_it.done()
+        await reader.rollback()
+        [gone] = await dropping_it
+    assert (gone.dropped, gone.kept) == (100, 100)
+    await other.close()
+
+
+async def test_replicas_that_drop_the_same_day_at_once_drop_it_once(ledger: PostgresLedger, url: str) -> None:
+    fill(url, 10, 600)
+    others = [PostgresLedger(url, connections=2) for _ in range(3)]
+    for one in others:
+        await one.open()
+    found = await asyncio.gather(*(one.drop_days((TODAY - 8) * DAY) for one in others))
+    assert [day.dropped for days in found for day in days] == [600]
+    assert count(url, "events_rest") == 600
+    for one in others:
+        await one.close()

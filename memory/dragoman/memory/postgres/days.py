@@ -1,23 +1,21 @@
 """The days of events: partitions are made ahead, so that midnight needs nobody, and dropped whole when their day is
 forgotten.
 
-What is made and dropped is in ``migrations/postgres/0003_event_days.sql``; here is who says when. Above:
-``run_verbs.py`` and ``ledger.py``. Below: ``runner.py``.
+What is made is in ``migrations/postgres/0003_event_days.sql``; here is who says when. ``dropping.py`` drops them.
+Above: ``run_verbs.py``. Below: ``runner.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
-from dragoman.memory.codec import dumps
 from dragoman.memory.errors import DragomanError
 from dragoman.memory.postgres.dialect import OWN
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import PostgresTx
 
-__all__ = ["AHEAD", "Days", "DroppedDay", "drop_days"]
+__all__ = ["AHEAD", "Days"]
 
 AHEAD: Final = 7
 """For how many days after today there are partitions."""
@@ -25,15 +23,6 @@ AHEAD: Final = 7
 _EVERY: Final = 3600.0  # seconds
 _AGAIN: Final = 60.0
 _MAKE: Final = OWN["make_days"]
-_DROP: Final = OWN["drop_days"]
-
-
-class DroppedDay(NamedTuple):
-    """A partition that is gone, how many events went with it, and how many were kept."""
-
-    name: str
-    dropped: int
-    kept: int
 
 
 class Days:
@@ -59,8 +48,3 @@ def make_days(tx: PostgresTx, ahead: int) -> int:
     row = tx.send(_MAKE, (ahead,)).fetchone()
     assert row is not None
     return int(row[0])
-
-
-def drop_days(tx: PostgresTx, before: int, keeping: Sequence[str]) -> list[DroppedDay]:
-    """See ``PostgresLedger.drop_days``."""
-    return [DroppedDay(*row) for row in tx.send(_DROP, (before, dumps(list(keeping)).decode())).fetchall()]

@@ -19,8 +19,9 @@ from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.blobs.sweeping import sweep_on
 from dragoman.memory.errors import Conflict, LedgerBusy
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
-from dragoman.memory.postgres.days import Days, DroppedDay, drop_days
+from dragoman.memory.postgres.days import Days
 from dragoman.memory.postgres.dialect import Statement
+from dragoman.memory.postgres.dropping import DroppedDay, drop_days
 from dragoman.memory.postgres.keeper import Keeper
 from dragoman.memory.postgres.lanes import Lanes
 from dragoman.memory.postgres.migrations import check_roles, migrate
@@ -170,9 +171,10 @@ class PostgresLedger(
 
         What must be kept longer is: all of the tenants in ``keeping``, and all of threads that a run is at work on or
         waits on, that a parent's run needs or of which somebody is still to be told. Any other log begins with the mark
-        ``log.purged`` from then on, as it does when retention has taken its beginning.
+        ``log.purged`` from then on, as it does when retention has taken its beginning. A day of which most is kept
+        stays. Raises ``LedgerBusy`` while somebody reads events for long.
         """
-        return await self._runner.write(drop_days, before, keeping)
+        return await drop_days(self._runner, before, keeping)
 
     @property
     def _runner(self) -> Runner:

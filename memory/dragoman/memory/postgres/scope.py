@@ -36,12 +36,12 @@ _LOOK_ACROSS: Final = frozenset(
         "claim.sweep",
         "crons.read_due",
         "crons.read_next",
-        "days.drop_days",
         "days.make_days",
         "deliveries.read_due",
         "deliveries.read_next",
         "deliveries.release_deliveries",
         "deliveries.sweep_deliveries",
+        "dropping.step_of_day",
         "expiry.expire_threads",
         "expiry.read_next_expiry",
         "keys.read_key",  # whose it is, is what is asked

@@ -233,9 +233,37 @@ WHERE d.status = 'active' AND d.lease_owner IS NULL AND d.next_at IS NULL
 -- how many ahead
 SELECT dragoman_make_days(?1);
 
--- :name drop_days
--- before, JSON array of tenants that are kept
-SELECT day, dropped, kept FROM dragoman_drop_days(?1, ARRAY(SELECT jsonb_array_elements_text(?2::jsonb)));
+-- :name days_before
+-- before
+SELECT dragoman_days_before(?1);
+
+-- :name begin_day
+-- day
+SELECT dragoman_begin_day(?1);
+
+-- :name keep_of_day
+-- day, token, JSON array of tenants that are kept, tenant, thread_id, limit
+SELECT tenant, thread_id
+FROM dragoman_keep_of_day(?1, ?2, ARRAY(SELECT jsonb_array_elements_text(?3::jsonb)), ?4, ?5, ?6);
+
+-- :name fence_day
+-- day
+SELECT dragoman_fence_day(?1);
+
+-- :name prove_fence
+SELECT dragoman_prove_fence();
+
+-- :name end_day
+-- day, token, limit
+SELECT state, dropped, kept FROM dragoman_end_day(?1, ?2, ?3);
+
+-- :name leave_day
+-- day, token
+SELECT dragoman_leave_day(?1, ?2);
+
+-- :name drop_marks
+-- day, tenant, thread_id, limit
+SELECT tenant, thread_id FROM dragoman_drop_marks(?1, ?2, ?3, ?4);
 
 -- :name events_of_run
 -- tenant, run_id, thread_id, after, limit
@@ -252,6 +280,18 @@ ORDER BY seq LIMIT ?5;
 -- :name count_facets
 -- tenant, kind, key, value, limit
 SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ?1 AND kind = ?2 AND key = ?3 AND value = ?4 LIMIT ?5) AS few;
+
+-- :name add_thread_values
+-- tenant, id of the thread, JSON list of [key, value]
+INSERT INTO facets (tenant, kind, key, value, ordinal, id)
+SELECT t.tenant, 'value', pair ->> 0, pair ->> 1, t.ordinal, t.id FROM threads AS t, jsonb_array_elements(?3::jsonb) AS pair
+WHERE t.tenant = ?1 AND t.id = ?2 ON CONFLICT DO NOTHING;
+
+-- :name drop_thread_values
+-- While the thread is there. tenant, id of the thread, JSON list of [key, value]
+DELETE FROM facets AS f USING threads AS t, jsonb_array_elements(?3::jsonb) AS pair
+WHERE t.tenant = ?1 AND t.id = ?2 AND f.tenant = t.tenant AND f.kind = 'value' AND f.key = (pair ->> 0) COLLATE "C"
+  AND f.value = (pair ->> 1) COLLATE "C" AND f.ordinal = t.ordinal AND f.id = t.id;
 
 -- :name remember_fact
 -- tenant, kind, key, expires_at, value, now, only_new
