@@ -16,7 +16,8 @@ __all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public", "key_in"]
 LOCAL = Principal("default", "local")
 PRINCIPAL = "dragoman.principal"
 PUBLIC = frozenset({"/ok", "/healthz", "/readyz", "/info", "/docs", "/openapi.json", "/openapi-langgraph.json"})
-_CARDS = re.compile(r"(/a2a/[^/]+)?/\.well-known/[^/]+(/[^/]+)*")
+# Below an agent its card alone: what follows an agent's name may be the tenant of a call.
+_CARDS = re.compile(r"/\.well-known/[^/]+(/[^/]+)*|/a2a/[^/]+/\.well-known/agent-card\.json")
 
 _FILES = "/a2a/~files/"
 

@@ -165,6 +165,8 @@ PRIVATE = [
     "/threads/.well-known/x",
     "/a2a/refunds",
     "/a2a/a/b/.well-known/agent-card.json",
+    "/a2a/refunds/.well-known/tasks",
+    "/a2a/refunds/.well-known/message:send",
     "/mcp",
     "/mcp/.well-known/x",
     "/a2a//.well-known/agent-card.json",
