@@ -13,21 +13,23 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import closing
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
+from tests import postgres
 
 from .wire import Ask, modern
 
 pytest.register_assert_rewrite("tests.acceptance.refusals")
 
 DEADLINE = 20.0
-CALLERS = {"ada": "acme", "bob": "globex", "eve": "acme"}
+CALLERS = {"ada": "acme", "dan": "acme", "bob": "globex", "eve": "acme"}
 # One run at work, one in the queue. No lease is renewed and no key remembered while a test looks.
 SETTINGS = {"ENGINE__CONCURRENCY": "1", "ENGINE__QUEUE_LIMIT": "1", "ENGINE__LEASE": "3600", "AUTH__CACHE": "0"}
 
@@ -42,6 +44,7 @@ class Desk:
     one answer)."""
 
     folder: Path
+    storage: str
     http: httpx.Client
     keys: Mapping[str, str]
     names: dict[str, str] = field(default_factory=dict[str, str])
@@ -99,20 +102,41 @@ class Desk:
     # -- looking ------------------------------------------------------------------------------------------------------
     def kept(self) -> Mapping[str, list[Any]]:
         """Every row of every table of the ledger, and what the log has above information."""
-        with closing(sqlite3.connect(f"file:{self.folder / 'ledger.db'}?mode=ro", uri=True)) as database:
-            tables = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-            rows = {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+        rows = _rows_of_postgres(self.storage) if "://" in self.storage else _rows_of_file(self.storage)
         lines = (self.folder / "stderr.log").read_text().splitlines()
-        return {**rows, "log": [line for line in lines if json.loads(line)["level"] not in ("debug", "info")]}
+        return {**rows, "log": [line for line in lines if _complains(json.loads(line))]}
 
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """The server, with its keys made while it runs and its runs as they are wanted."""
+    """The server over a file, with its keys made while it runs and its runs as they are wanted."""
     folder = tmp_path_factory.mktemp("desk")
+    with _serving(folder, str(folder / "ledger.db")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def desk_on_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The same over a database."""
+    server, name = postgres.shared(), f"desk_{os.getpid()}"
+    with psycopg.connect(server.url(), autocommit=True) as database:
+        database.execute(f'CREATE DATABASE "{name}"'.encode())
+        with _serving(tmp_path_factory.mktemp("desk"), server.url(name)) as made:
+            yield made
+        database.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
+
+
+@pytest.fixture(params=["desk", "desk_on_postgres"], ids=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest) -> Desk:
+    """Each of the two servers."""
+    found: Desk = request.getfixturevalue(request.param)
+    return found
+
+
+@contextmanager
+def _serving(folder: Path, ledger: str) -> Generator[Desk]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
     environment = {**kept, **{f"DRAGOMAN_{name}": value for name, value in SETTINGS.items()}}
-    ledger = folder / "ledger.db"
     serve = _command("serve", Path(__file__).with_name("agents.py"), "--port", "0", "--storage", ledger)
     with (folder / "stderr.log").open("w") as errors:
         process = subprocess.Popen(
@@ -124,12 +148,30 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         revoked = _command("keys", "revoke", keys["eve"], "--storage", ledger)
         subprocess.run(revoked, check=True, capture_output=True, timeout=DEADLINE)
         with httpx.Client(base_url=url, timeout=DEADLINE) as http:
-            made = Desk(folder, http, keys, {"eve_key": keys["eve"], "ada_key": keys["ada"]})
+            made = Desk(folder, ledger, http, keys, {"eve_key": keys["eve"], "ada_key": keys["ada"]})
             _furnish(made)
             yield made
     finally:
         process.kill()
         process.communicate()
+
+
+def _complains(line: Mapping[str, Any]) -> bool:
+    # The pool tells of each reader that found nothing, whose transaction it ends in its stead.
+    return line["level"] not in ("debug", "info") and line["logger"] != "psycopg.pool"
+
+
+def _rows_of_file(path: str) -> dict[str, list[Any]]:
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+
+
+def _rows_of_postgres(url: str) -> dict[str, list[Any]]:
+    with psycopg.connect(url) as database:
+        found = database.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        read = {name: database.execute(f'SELECT * FROM "{name}"'.encode()).fetchall() for (name,) in found}
+    return {name: sorted(rows, key=repr) for name, rows in read.items()}
 
 
 def _address(process: subprocess.Popen[str], folder: Path) -> str:
@@ -140,7 +182,7 @@ def _address(process: subprocess.Popen[str], folder: Path) -> str:
     raise AssertionError((folder / "stderr.log").read_text())
 
 
-def _key(ledger: Path, name: str, tenant: str) -> str:
+def _key(ledger: str, name: str, tenant: str) -> str:
     made = _command("keys", "create", name, "--tenant", tenant, "--storage", ledger)
     return subprocess.run(made, check=True, capture_output=True, text=True, timeout=DEADLINE).stdout.strip()
 

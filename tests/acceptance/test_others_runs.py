@@ -94,11 +94,11 @@ def test_a_run_or_task_that_is_not_there_is_not_found(
 @pytest.mark.requirement("caching.access", "tasks.authorized", "tools.access")
 @table(ABOUT_A_RUN)
 def test_another_tenants_run_is_told_of_just_as_one_that_is_not_there(
-    desk: Desk, ask: Ask, status: int, code: Code, names: tuple[str, ...]
+    either: Desk, ask: Ask, status: int, code: Code, names: tuple[str, ...]
 ) -> None:
-    answer = refused(desk, ask, status, code, names, "bob")
-    nowhere = desk.nowhere()
-    assert desk.anonymous(answer.text) == nowhere.anonymous(nowhere.send(ask, "bob").text)
+    answer = refused(either, ask, status, code, names, "bob")
+    nowhere = either.nowhere()
+    assert either.anonymous(answer.text) == nowhere.anonymous(nowhere.send(ask, "bob").text)
 
 
 @table(
@@ -108,9 +108,9 @@ def test_another_tenants_run_is_told_of_just_as_one_that_is_not_there(
     ]
 )
 def test_what_was_sealed_for_one_caller_opens_nothing_for_another(
-    desk: Desk, ask: Ask, status: int, code: Code, names: tuple[str, ...]
+    either: Desk, ask: Ask, status: int, code: Code, names: tuple[str, ...]
 ) -> None:
-    refused(desk, ask, status, code, names, "bob")
+    refused(either, ask, status, code, names, "bob")
 
 
 @pytest.mark.parametrize(
@@ -128,8 +128,8 @@ def test_what_was_sealed_for_one_caller_opens_nothing_for_another(
     ],
     ids=str,
 )
-def test_another_tenants_lists_are_empty(desk: Desk, ask: Ask, within: tuple[str, ...]) -> None:
-    mine, theirs = (desk.send(ask, key).json() for key in ("ada", "bob"))
+def test_another_tenants_lists_are_empty(either: Desk, ask: Ask, within: tuple[str, ...]) -> None:
+    mine, theirs = (either.send(ask, key).json() for key in ("ada", "bob"))
     for key in within:
         mine, theirs = mine[key], theirs[key]
     assert mine
