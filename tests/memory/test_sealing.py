@@ -54,7 +54,7 @@ def seal_all(sealing: Sealing) -> int:
             total, after = total + piece.turned, piece.after
             if after is None:
                 break
-    return total + sealing.seal_words(None).turned
+    return total + sealing.seal_words(None).turned + sealing.forget_values(None).turned
 
 
 async def fill(ledger: SqliteLedger | PostgresLedger) -> str:

@@ -41,6 +41,7 @@ def seal(*, vacuum: bool, config: str | None, storage: str | None) -> None:
     for table in tables():
         _say(f"{table}: {_all(partial(ledger.seal_rows, table))} rows sealed.")
     _say(f"full-text index: {_all(ledger.seal_words)} texts hidden.")
+    _say(f"index of threads' values: {_all(ledger.forget_values)} entries taken out.")
     if vacuum:
         ledger.vacuum()
         _say("The storage was rewritten.")

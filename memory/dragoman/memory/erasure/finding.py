@@ -191,6 +191,8 @@ class _Search:
         return table == "crons" and row["assistant_id"] in found.assistants
 
     def _note(self, table: str, row: Named) -> None:
+        if table == "facets" and row["kind"] == "value":
+            return  # made of a checkpoint, and made anew with it
         columns = (column for column in row if column != "tenant")
         named = tuple(column for column in columns if self._names(table, column, row[column]))
         if named:

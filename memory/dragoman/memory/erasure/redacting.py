@@ -18,6 +18,7 @@ from dragoman.memory.erasure.person import Person
 from dragoman.memory.plain import Plain
 from dragoman.memory.portable.kinds import KINDS
 from dragoman.memory.sealing import MasterKeys
+from dragoman.memory.verbs.facets import Facet, facets_of
 
 __all__ = ["redact"]
 
@@ -35,6 +36,12 @@ _TEXTS: Final[Mapping[str, frozenset[str]]] = {
     "facets": frozenset({"key", "value"}),
 }
 """Texts that are for people, and those that are made of them."""
+
+_THREAD: Final = "SELECT ordinal, checkpoint FROM threads WHERE tenant = ? AND id = ?"
+_DROP_PAIR: Final = (
+    "DELETE FROM facets WHERE tenant = ? AND kind = 'value' AND key = ? AND value = ? AND ordinal = ? AND id = ?"
+)
+_FACETS: Final = ("tenant", "kind", "key", "value", "ordinal", "id")
 
 
 def redact(
@@ -61,6 +68,8 @@ def redact(
                 changed += bulk.update(table, key, new)
                 if table == "store_items" and masters is not None:
                     _index_anew(bulk, plain, {**row, **new})
+                if table == "checkpoints":
+                    _index_values(bulk, plain, row, new, masters is not None)
             if rest:
                 left.append(mention._replace(columns=rest))
     return changed, left
@@ -76,6 +85,23 @@ def _index_anew(bulk: Bulk, plain: Plain, item: Named) -> None:
                 "store_texts", {"tenant": item["tenant"], "id": id}, {"text": plain.sealed("store_texts", text)["text"]}
             )
             return
+
+
+def _index_values(bulk: Bulk, plain: Plain, row: Named, new: Named, sealed: bool) -> None:
+    """What is indexed of a thread's newest values is made of them as they are now; of sealed ones nothing is."""
+    tenant, thread = row["tenant"], row["thread_id"]
+    ordinal, newest = bulk.ask(_THREAD, (tenant, thread)).fetchone()
+    if newest != row["number"]:
+        return
+    had, has = _pairs(plain, row), _pairs(plain, {**row, **new})
+    for pair in had - has:
+        bulk.ask(_DROP_PAIR, (tenant, pair.key, pair.value, ordinal, thread))
+    if not sealed:
+        bulk.insert("facets", _FACETS, [(tenant, p.kind, p.key, p.value, ordinal, thread) for p in has - had])
+
+
+def _pairs(plain: Plain, row: Named) -> set[Facet]:
+    return set(facets_of(orjson.loads(plain.opened("checkpoints", row)["content"]), "value"))
 
 
 def _rows(bulk: Bulk, table: str, tenant: str) -> Iterable[Named]:

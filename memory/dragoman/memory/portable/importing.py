@@ -35,6 +35,7 @@ Named = dict[str, Any]
 _MAY_BE_THERE: Final = frozenset({"api_keys", "facts"})
 _PIECE: Final = 500
 _PIECE_BYTES: Final = 8 * 1024 * 1024
+_THREAD: Final = "SELECT ordinal, checkpoint FROM threads WHERE tenant = ? AND id = ?"
 _FACETS: Final = ("tenant", "kind", "key", "value", "ordinal", "id")
 
 
@@ -61,15 +62,16 @@ def import_tenant(
     name = header.tenant if tenant is None else tenant
     check_tenant(name)
     with target.writing():
-        _Import(target, name, Plain(target, masters)).all_of(path, keys)
+        _Import(target, name, masters).all_of(path, keys)
     return Imported(header, name, {kind: n for kind, n in rows.items() if keys or kind != "api_keys"})
 
 
 class _Import:
-    def __init__(self, target: Bulk, tenant: str, plain: Plain) -> None:
+    def __init__(self, target: Bulk, tenant: str, masters: MasterKeys | None) -> None:
         self._target = target
         self._tenant = tenant
-        self._plain = plain
+        self._plain = Plain(target, masters)
+        self._sealed = masters is not None
         self._tables = target.tables()
         self._deliveries = array("q")
 
@@ -112,6 +114,7 @@ class _Import:
     def _insert(self, kind: str, rows: list[Named]) -> None:
         special = {
             "threads": self._threads,
+            "checkpoints": self._checkpoints,
             "runs": self._runs,
             "deliveries": self._owed,
             "dead_letters": self._letters,
@@ -125,6 +128,21 @@ class _Import:
     def _threads(self, rows: list[Named]) -> None:
         self._put("threads", rows)
         self._facets("thread", rows, "id")
+
+    def _checkpoints(self, rows: list[Named]) -> None:
+        self._put("checkpoints", rows)
+        # Nothing of sealed values is indexed.
+        if found := [] if self._sealed else [facet for row in rows for facet in self._values(row)]:
+            self._target.insert("facets", _FACETS, found)
+
+    def _values(self, row: Named) -> Iterator[tuple[Any, ...]]:
+        """What is indexed of a checkpoint: its scalars where it is the newest of its thread, else nothing."""
+        # What begins otherwise is a difference: never the newest.
+        pairs = facets_of(orjson.loads(row["content"]), "value") if row["content"][:1] == b"{" else ()
+        thread = self._target.ask(_THREAD, (self._tenant, row["thread_id"])).fetchone() if pairs else None
+        if thread is not None and thread[1] == row["number"]:
+            for pair in pairs:
+                yield self._tenant, pair.kind, pair.key, pair.value, thread[0], row["thread_id"]
 
     def _runs(self, rows: list[Named]) -> None:
         for row, number in zip(rows, self._target.numbers("runs", len(rows)), strict=True):

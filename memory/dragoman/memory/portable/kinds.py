@@ -1,8 +1,8 @@
 """What an export holds of each table, in the order of the file: what a row needs stands before it.
 
 Not in it: what a process holds (leases), what a ledger numbers by itself, what is made from other rows (the index of
-metadata) and the keys that values are sealed with. A migration that adds a table names it here, or under ``LEFT_OUT``;
-its columns come by themselves, but for those that hold bytes.
+metadata and values) and the keys that values are sealed with. A migration that adds a table names it here, or under
+``LEFT_OUT``; its columns come by themselves, but for those that hold bytes.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 
 LEFT_OUT: Final[Mapping[str, str]] = {
-    "facets": "made from the metadata of threads and runs",
+    "facets": "made from the metadata of threads and runs and the values of threads",
     "delivery_secrets": "with their deliveries",
     "store_texts": "with their items",
     "data_keys": "values are exported in the open",

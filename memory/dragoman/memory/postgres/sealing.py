@@ -69,11 +69,15 @@ class PostgresSealing:
         """See ``turning.seal_words``."""
         return self._piece(lambda tx: turning.seal_words(_ask(tx), self._cells(tx), after))
 
+    def forget_values(self, after: After) -> Piece:
+        """See ``turning.forget_values``."""
+        return self._piece(lambda tx: turning.forget_values(_ask(tx), after))
+
     def vacuum(self) -> None:
         """Rewrite the tables, so that nothing is left of what was deleted in them. Servers wait meanwhile."""
         try:
             with psycopg.connect(self._url, autocommit=True) as db:
-                for table in (*turning.tables(), "store_words"):
+                for table in (*turning.tables(), "facets", "store_words"):
                     db.execute(sql.SQL("VACUUM (FULL) {}").format(sql.Identifier(table)))
         except psycopg.Error as error:
             raise LedgerBusy(f"The database cannot take this now: {str(error).strip()}") from None

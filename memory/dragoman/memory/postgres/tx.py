@@ -261,6 +261,11 @@ class PostgresTx(Asking):
         self._run_ordinal: Asked | None = None
 
     # -- what verbs ask -----------------------------------------------------------------------------------------------
+    @property
+    def in_plain(self) -> bool:
+        """Whether values are kept as they are, and not sealed."""
+        return self.keys is None
+
     def _plain(self, sql: str, parameters: Any = ()) -> Any:
         """Ask a statement as it is, after the lock that it needs and the rows that wait."""
         asked = statement(sql)

@@ -1,4 +1,4 @@
--- Pairs of metadata by which threads and runs are found.
+-- Pairs of metadata by which threads and runs are found, and of values by which threads are.
 
 -- :name insert_facet
 -- tenant, kind, key, value, ordinal, id
@@ -11,6 +11,22 @@ DELETE FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? AND o
 -- :name count_facets
 -- Up to a limit. tenant, kind, key, value, limit
 SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? LIMIT ?);
+
+-- :name add_thread_values
+-- tenant, id of the thread, JSON list of [key, value]
+INSERT INTO facets (tenant, kind, key, value, ordinal, id)
+SELECT ?1, 'value', json_extract(json_each.value, '$[0]'), json_extract(json_each.value, '$[1]'), t.ordinal, t.id
+FROM threads AS t CROSS JOIN json_each(?3) WHERE t.tenant = ?1 AND t.id = ?2 ON CONFLICT DO NOTHING;
+
+-- :name drop_thread_values
+-- While the thread is there. tenant, id of the thread, JSON list of [key, value]
+DELETE FROM facets WHERE (tenant, kind, key, value, ordinal, id) IN (
+    SELECT ?1, 'value', json_extract(json_each.value, '$[0]'), json_extract(json_each.value, '$[1]'), t.ordinal, t.id
+    FROM threads AS t CROSS JOIN json_each(?3) WHERE t.tenant = ?1 AND t.id = ?2);
+
+-- :name has_data_key
+-- tenant
+SELECT 1 FROM data_keys WHERE tenant = ? LIMIT 1;
 
 -- :name runs_with_metadata
 -- What delete_thread looks through. tenant, thread_id

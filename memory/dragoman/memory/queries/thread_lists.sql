@@ -29,14 +29,14 @@ SELECT {thread_row} FROM threads AS t WHERE {thread_matches} ORDER BY t.id DESC;
 SELECT {thread_row} FROM threads AS t WHERE {thread_matches} ORDER BY t.id;
 
 -- :name threads_of_facet_down
--- tenant, status, text of the metadata, text of the values, key, value
+-- tenant, status, text of the metadata, text of the values, kind, key, value
 SELECT {thread_row} FROM facets AS f CROSS JOIN threads AS t
-WHERE f.tenant = ?1 AND f.kind = 'thread' AND f.key = ?5 AND f.value = ?6 AND t.id = f.id AND {thread_matches}
+WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND t.id = f.id AND {thread_matches}
 ORDER BY f.ordinal DESC;
 
 -- :name threads_of_facet_up
 SELECT {thread_row} FROM facets AS f CROSS JOIN threads AS t
-WHERE f.tenant = ?1 AND f.kind = 'thread' AND f.key = ?5 AND f.value = ?6 AND t.id = f.id AND {thread_matches}
+WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND t.id = f.id AND {thread_matches}
 ORDER BY f.ordinal;
 
 -- :name threads_needing_attention_down

@@ -20,7 +20,18 @@ from dragoman.memory.sealing.tables import TABLES, Table
 from dragoman.memory.sealing.words import are_hidden
 from dragoman.memory.statements import SQL
 
-__all__ = ["LIMIT", "After", "Piece", "Sealing", "new_data_keys", "rewrap", "seal_rows", "seal_words", "tables"]
+__all__ = [
+    "LIMIT",
+    "After",
+    "Piece",
+    "Sealing",
+    "forget_values",
+    "new_data_keys",
+    "rewrap",
+    "seal_rows",
+    "seal_words",
+    "tables",
+]
 
 LIMIT: Final = 200
 """Rows of a piece."""
@@ -31,6 +42,9 @@ _NEWEST_AFTER: Final = SQL["newest_data_keys_after"]
 _TEXTS: Final = SQL["texts_after"]
 _DROP_WORDS: Final = SQL["delete_item_words"]
 _PUT_WORDS: Final = SQL["put_item_words"]
+_FACETS: Final = "SELECT tenant, kind, key, value, ordinal, id FROM facets"
+_FACETS_ORDER: Final = f"ORDER BY tenant, kind, key, value, ordinal, id LIMIT {LIMIT}"
+_DROP_FACET: Final = SQL["delete_facet"]
 
 
 After: TypeAlias = tuple[Any, ...] | None
@@ -66,6 +80,10 @@ class Sealing(Protocol):
 
     def seal_words(self, after: After) -> Piece:
         """See ``seal_words``."""
+        ...
+
+    def forget_values(self, after: After) -> Piece:
+        """See ``forget_values``."""
         ...
 
     def vacuum(self) -> None:
@@ -156,6 +174,17 @@ def seal_words(ask: Ask, cells: Cells, after: After) -> Piece:
             ask(_DROP_WORDS, (known,))
             ask(_PUT_WORDS, (known, f"t{tenant.encode().hex()}", cells.words.hidden(tenant, text)))
     return Piece((rows[-1][0],) if len(rows) == LIMIT else None, turned)
+
+
+def forget_values(ask: Ask, after: After) -> Piece:
+    """Take what is indexed of threads' values out of some of the index: there it stands in plain. Searches of a tenant
+    who has a data key do without."""
+    where = "" if after is None else "WHERE (tenant, kind, key, value, ordinal, id) > (?1, ?2, ?3, ?4, ?5, ?6) "
+    rows = ask(f"{_FACETS} {where}{_FACETS_ORDER}", after or ()).fetchall()
+    gone = [row[:5] for row in rows if row[1] == "value"]
+    for row in gone:
+        ask(_DROP_FACET, row)
+    return Piece(tuple(rows[-1]) if len(rows) == LIMIT else None, len(gone))
 
 
 def _texts(name: str, table: Table) -> _Texts:

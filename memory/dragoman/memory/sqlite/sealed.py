@@ -30,12 +30,18 @@ _USED = SQL["master_keys_used"]
 class SealedTx(SqliteTx):
     """What is written is sealed first, and what is read is opened."""
 
-    __slots__ = ("_plain", "_sealing")
+    __slots__ = ("_in_plain", "_plain", "_sealing")
 
     def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None = None) -> None:
         super().__init__(db)
         self._sealing = _statements(db, masters, blobs)
         self._plain = super().execute
+        self._in_plain = masters is None
+
+    @property
+    def in_plain(self) -> bool:
+        """Whether large values are put aside, and none is sealed."""
+        return self._in_plain
 
     def execute(self, sql: str, parameters: Any = ()) -> Any:
         """Run a statement, after the rows that wait."""

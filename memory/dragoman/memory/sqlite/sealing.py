@@ -72,6 +72,10 @@ class SqliteSealing:
         """See ``turning.seal_words``."""
         return self._piece(lambda db: turning.seal_words(db.execute, self._cells(db), after))
 
+    def forget_values(self, after: After) -> turning.Piece:
+        """See ``turning.forget_values``."""
+        return self._piece(lambda db: turning.forget_values(db.execute, after))
+
     def vacuum(self) -> None:
         """Rewrite the file, so that nothing is left of what was deleted in it. A server that has it open waits."""
         with closing(self._connect()) as db:

@@ -41,6 +41,11 @@ class SqliteTx:
         self.heads: dict[tuple[str, str], tuple[int, int, str]] = {}
         self._ordinal = 0
 
+    @property
+    def in_plain(self) -> bool:
+        """Nothing is sealed."""
+        return True
+
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Run a statement, after the rows that wait."""
         if self._later:

@@ -63,7 +63,7 @@ def _candidates(db: sqlite3.Connection, tenant: str, where: RunFilter, before: i
         return map(run_of, db.execute(_BY_THREAD, (tenant, where.thread_id, *tests)))
     if where.parent_run_id is not None:
         return map(run_of, db.execute(_BY_PARENT, (tenant, where.parent_run_id, *tests)))
-    facet = facets.best(db, tenant, "run", where.metadata)
+    facet = facets.best(db, tenant, {"run": where.metadata})
     if facet is not None and facet.number < facets.FEW:
         return map(run_of, db.execute(_OF_FACET, (tenant, facet.key, *tests, facet.value)))
     statuses = frozenset(RunStatus) if where.statuses is None else where.statuses

@@ -1,21 +1,23 @@
 """Lists of threads: found by one index, tested exactly, and read when they are to be shown.
 
-A filter on metadata goes by the pair that the fewest have (``facets``); a status that few threads are in by those; else
-the list is walked in its order until the page is full. A filter on values looks into each thread that the others leave.
+A filter on metadata or values goes by the pair that the fewest have (``facets``); a status that few threads are in by
+those; else the list is walked in its order until the page is full. Where values are not indexed (lists, objects, what
+is sealed), each thread that the other conditions leave is looked into.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 from typing import Any, Final
 
 from dragoman.memory.errors import ThreadNotFound
 from dragoman.memory.model import Json, Thread, ThreadStatus
 from dragoman.memory.statements import SQL
 from dragoman.memory.threads import ThreadFilter, ThreadOrder
-from dragoman.memory.verbs import facets
+from dragoman.memory.verbs import facets, value_index
 from dragoman.memory.verbs.matching import holds, needle
 from dragoman.memory.verbs.rows import load, thread_of
 
@@ -121,15 +123,34 @@ def _rows(
     tests = (tenant, status, needle(where.metadata), needle(where.values))
     if where.ids is not None:
         return _sorted(_by_ids(db, tenant, where.ids, status), order, descending)
-    facet = facets.best(db, tenant, "thread", where.metadata)
+    facet = _facet(db, tenant, where)
     if facet is not None and (facet.number < facets.FEW or order is ThreadOrder.CREATED_AT):
-        rows = db.execute(_OF_FACET[descending], (*tests, facet.key, facet.value))
+        rows = _of_facet(db, facet, tests, descending)
         return rows if order is ThreadOrder.CREATED_AT else _sorted(rows, order, descending)
     if where.status is not None and where.status in _RARE:
         return _in_status(db, where.status, tests, order, descending)
     if order is ThreadOrder.STATUS:
         return _by_status(db, tests, where.status, descending)
     return db.execute(_WALKS[order, descending], tests)
+
+
+def _facet(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> facets.Facet | None:
+    """The pair to go by."""
+    if where.values and value_index.is_whole(db, tenant):
+        return facets.best(db, tenant, {"thread": where.metadata, "value": where.values})
+    return facets.best(db, tenant, {"thread": where.metadata})
+
+
+def _of_facet(db: sqlite3.Connection, facet: facets.Facet, tests: tuple[Json, ...], descending: bool) -> Iterable[_Row]:
+    """Who has a pair of metadata; who has one of values, or may have."""
+    found: Iterable[_Row] = db.execute(_OF_FACET[descending], (*tests, facet.kind, facet.key, facet.value))
+    if facet.kind != "value":
+        return found
+    unread = value_index.UNREAD
+    others: Iterable[_Row] = db.execute(_OF_FACET[descending], (*tests, unread.kind, unread.key, unread.value))
+    both = merge(found, others, key=_KEYS[ThreadOrder.CREATED_AT], reverse=descending)
+    together = groupby(both, key=_KEYS[ThreadOrder.CREATED_AT])
+    return (row for _, rows in together for row in {row[0]: row for row in rows}.values())  # who is in both, once
 
 
 def _in_status(

@@ -13,7 +13,7 @@ import orjson
 
 from dragoman.memory.model import Event, Json, RunStatus, ThreadStatus
 from dragoman.memory.statements import SQL
-from dragoman.memory.verbs import facets, history
+from dragoman.memory.verbs import facets, history, value_index
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import dump_mapping, make_event
 from dragoman.memory.verbs.tx import Tx
@@ -37,6 +37,7 @@ class ThreadLog:
     """The head of one thread and the events that a verb adds to it."""
 
     __slots__ = (
+        "_before",
         "_events",
         "_newest",
         "_stored",
@@ -62,6 +63,7 @@ class ThreadLog:
         self.has_queued = False
         self._stored = (checkpoint, status)
         self._newest: history.Kept | None = None
+        self._before: Mapping[str, Json] | None = None  # the values, when they have been saved anew
 
     @classmethod
     def find(cls, tx: Tx, tenant: str, id: str) -> ThreadLog | None:
@@ -116,8 +118,10 @@ class ThreadLog:
         """Make a checkpoint of these values, the thread's next. ``parent`` is the one that they were made of, where
         that is not the newest; ``metadata`` is told of it."""
         old = self.checkpoint
+        known = self.values()
+        if self._before is None:
+            self._before = known
         if old and not history.stays_whole(old):
-            self.values()
             assert self._newest is not None
             history.shrink(self._tx.execute, self.tenant, self.id, old, self._newest, values)
         self.checkpoint = old + 1
@@ -146,9 +150,11 @@ class ThreadLog:
         row = self._tx.execute(_LAST_ENDED, (self.tenant, self.id)).fetchone()
         self.settle_status(row[0] if row else RunStatus.SUCCEEDED, ordinal)
 
-    def flush(self, now: int, *, insert: Mapping[str, Json] | None = None) -> tuple[Event, ...]:
+    def flush(
+        self, now: int, *, insert: Mapping[str, Json] | None = None, values: Mapping[str, Json] | None = None
+    ) -> tuple[Event, ...]:
         """Number and write the added events, and the thread's row where it has changed; ``insert`` makes it, with that
-        metadata."""
+        metadata, and ``values`` where it has been given none."""
         events = self._write_events(now)
         # A status by its plain text: the driver looks for an adapter of any class but str itself, for a microsecond.
         tx, status = self._tx, str(self.status)
@@ -156,9 +162,14 @@ class ThreadLog:
             metadata, ordinal = dump_mapping(insert), tx.next_ordinal(now)
             if insert:
                 facets.add(tx, self.tenant, "thread", insert, ordinal, self.id)
+            if (has := values if self._newest is None else self._newest.values) is not None:
+                value_index.add_values(tx, self.tenant, self.id, has, ordinal)
             tx.later(_INSERT, (self.tenant, self.id, ordinal, status, now, now, self.checkpoint, metadata))
         elif self._stored != (self.checkpoint, self.status):
             tx.execute(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))
+            if self._before is not None and self._newest is not None:
+                value_index.move_values(tx, self.tenant, self.id, self._before, self._newest.values)
+                self._before = None
         tx.remember_head(self.tenant, self.id, (self.last_seq, self.checkpoint, status))
         return events
 

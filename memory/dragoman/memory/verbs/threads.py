@@ -11,7 +11,7 @@ from dragoman.memory.ids import now_micros, uuid7
 from dragoman.memory.model import NO_RUN, Checkpoint, Json, Thread
 from dragoman.memory.statements import SQL
 from dragoman.memory.threads import CheckpointNotFound, Revision, ThreadTtl
-from dragoman.memory.verbs import facets, history
+from dragoman.memory.verbs import facets, history, value_index
 from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import dump_mapping, load, thread_of
 from dragoman.memory.verbs.thread_log import ThreadLog, merged
@@ -144,7 +144,7 @@ def copy_thread(tx: Tx, tenant: str, thread_id: str) -> Thread:
     """See ``Ledger.copy_thread``."""
     old = _get(tx, tenant, thread_id)
     log = ThreadLog(tx, tenant, uuid7(), checkpoint=old.checkpoint)
-    log.flush(now_micros(), insert=old.metadata)
+    log.flush(now_micros(), insert=old.metadata, values=old.values)
     # Read and written again: what is sealed is sealed to its row.
     for row in tx.execute(_ALL_CHECKPOINTS, (tenant, thread_id)).fetchall():
         tx.later(_COPIED_CHECKPOINT, (tenant, log.id, *row))
@@ -163,6 +163,7 @@ def remove_thread(tx: Tx, tenant: str, thread_id: str) -> None:
     """Delete a thread that has no active run, and all that hangs on it."""
     thread = _get(tx, tenant, thread_id)
     facets.drop(tx, tenant, "thread", thread.metadata, thread.ordinal)
+    value_index.drop_values(tx, tenant, thread_id, thread.values, thread.ordinal)
     for ordinal, metadata in tx.execute(_WITH_METADATA, (tenant, thread_id)).fetchall():
         facets.drop(tx, tenant, "run", load(metadata), ordinal)
     tx.heads.pop((tenant, thread_id), None)

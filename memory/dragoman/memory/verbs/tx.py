@@ -24,6 +24,11 @@ class Tx(Protocol):
     running: dict[tuple[str, str], tuple[str, RunRow]]
     heads: dict[tuple[str, str], tuple[int, int, str]]
 
+    @property
+    def in_plain(self) -> bool:
+        """Whether values are kept as they are, and not sealed."""
+        ...
+
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Run a statement, after the rows that wait."""
         ...
