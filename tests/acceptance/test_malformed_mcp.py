@@ -11,7 +11,6 @@ import gc
 import json
 import logging
 import re
-import socket
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Mapping
@@ -23,6 +22,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.loopback import serving
 
 from dragoman.app import build_app
 from dragoman.cli.http_protocol import Limits, bounded
@@ -92,29 +92,19 @@ async def house(folder: Path) -> AsyncGenerator[House]:
     """A server with a run that waits for an answer."""
     ledger = folder / "ledger.db"
     app = build_app(Settings.model_validate({"storage": {"path": ledger}}), [refund, weigh])
-    config = uvicorn.Config(
-        app, http=bounded(Limits()), log_config=None, ws="none", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    # With its protocol named, or asyncio leaves Nagle's algorithm on, and each answer takes 40 ms.
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
-    listening.listen()
-    async with app.router.lifespan_context(app):
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        try:
-            async with asyncio.timeout(60), httpx.AsyncClient(base_url=url, timeout=20) as http:
-                body = {"agent_id": "refund", "input": {"order_id": "A-1", "amount": 250}}
-                run = (await http.post("/runs/wait", json=body)).json()["run"]
-                hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
-                both = {"Accept": "application/json, text/event-stream"}
-                opened = await http.post("/mcp", json=hello, headers=both)
-                names = {"waiting": run["run_id"], "session": opened.headers["mcp-session-id"]}
-                yield House(http, server, app.state.engine, ledger, names)
-        finally:
-            server.should_exit = True
-            await serving
+    async with (
+        asyncio.timeout(60),
+        app.router.lifespan_context(app),
+        serving(app, http=bounded(Limits())) as server,
+        httpx.AsyncClient(base_url=server.url, timeout=20) as http,
+    ):
+        body = {"agent_id": "refund", "input": {"order_id": "A-1", "amount": 250}}
+        run = (await http.post("/runs/wait", json=body)).json()["run"]
+        hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": HELLO}
+        both = {"Accept": "application/json, text/event-stream"}
+        opened = await http.post("/mcp", json=hello, headers=both)
+        names = {"waiting": run["run_id"], "session": opened.headers["mcp-session-id"]}
+        yield House(http, server, app.state.engine, ledger, names)
 
 
 def _readable(ask: Ask) -> Any:

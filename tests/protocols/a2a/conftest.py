@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.loopback import serving
 
 from dragoman.a2a import A2aSettings
 from dragoman.a2a.routes import routes
@@ -158,33 +157,5 @@ async def _reached(app: Starlette, real: bool) -> AsyncGenerator[tuple[str, http
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=url) as http:
             yield url, http
         return
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-        async with _server(app, [listening]), httpx.AsyncClient(base_url=url, timeout=20) as http:
-            yield url, http
-
-
-class _AnnouncedServer(uvicorn.Server):
-    """Says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
-
-
-@asynccontextmanager
-async def _server(app: Starlette, sockets: Sequence[socket.socket]) -> AsyncGenerator[None, None]:
-    config = uvicorn.Config(app, lifespan="off", log_level="warning", ws="none", timeout_graceful_shutdown=1)
-    server = _AnnouncedServer(config)
-    serving = asyncio.ensure_future(server.serve(sockets=list(sockets)))
-    try:
-        await server.up.wait()
-        yield
-    finally:
-        server.should_exit = True
-        await serving
+    async with serving(app) as server, httpx.AsyncClient(base_url=server.url, timeout=20) as http:
+        yield server.url, http

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import jsonschema
 import pytest
-import uvicorn
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.loopback import serving
 
 from dragoman.agent_protocol.routes import routes
 from dragoman.agent_protocol.settings import AgentProtocolSettings
@@ -178,19 +178,8 @@ def app_over(engine: Engine, settings: AgentProtocolSettings | None = None) -> S
 @asynccontextmanager
 async def served(app: ASGIApp, port: int = 0) -> AsyncGenerator[str]:
     """The app behind uvicorn on a port of loopback; its URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(app, port=port, log_level="warning", timeout_graceful_shutdown=2, lifespan="off", ws="none")
-    )
-    task = asyncio.ensure_future(server.serve())
-    async with asyncio.timeout(10):
-        while not server.started:  # noqa: ASYNC110 -- uvicorn tells it by this attribute alone
-            await asyncio.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        await task
+    async with serving(app, port, timeout_graceful_shutdown=2) as server:
+        yield server.url
 
 
 @pytest.fixture

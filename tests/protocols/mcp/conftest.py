@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
-import socket
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -15,10 +14,10 @@ from typing import Any
 
 import jsonschema
 import pytest
-import uvicorn
 from jsonschema.protocols import Validator
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
+from tests.loopback import serving
 
 from dragoman.agents import Agent, Catalog
 from dragoman.engine import Engine, EngineSettings
@@ -256,15 +255,8 @@ def over_http(tmp_path: Path) -> StartOverHttp:
     async def start(*more: Agent, catalog: Catalog | None = None, **changes: Any) -> AsyncGenerator[OverHttp]:
         async with asyncio.timeout(60), _engine(tmp_path, [*AGENTS, *more], catalog) as engine:
             app = _Authenticated(Starlette(routes=routes(engine, _settings(**changes), catalog)))
-            config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-            server = uvicorn.Server(config)
-            listening = socket.create_server(("127.0.0.1", 0))
-            serving = asyncio.create_task(server.serve(sockets=[listening]))
-            try:
-                yield OverHttp(f"http://127.0.0.1:{listening.getsockname()[1]}/mcp", engine)
-            finally:
-                server.should_exit = True
-                await serving
+            async with serving(app) as server:
+                yield OverHttp(f"{server.url}/mcp", engine)
 
     return start
 

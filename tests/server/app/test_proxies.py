@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ from urllib.parse import urljoin
 
 import httpx
 import pytest
-import uvicorn
 from a2a.client import ClientConfig, create_client
 from a2a.client.card_resolver import A2ACardResolver
 from a2a.types import a2a_pb2 as pb
@@ -22,6 +20,7 @@ from langgraph_sdk import get_client
 from mcp.client import Client
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from tests.loopback import serving
 
 from dragoman.agents import Context, agent
 from dragoman.app import build_app
@@ -72,9 +71,9 @@ WAYS = {
 class Proxy:
     """A reverse proxy: one request a connection, any answer. It serves what is below /agents."""
 
-    def __init__(self, way: Way, port: int) -> None:
+    def __init__(self, way: Way) -> None:
         self.way = way
-        self.port = port
+        self.port = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -108,31 +107,17 @@ async def _copy(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
 @asynccontextmanager
 async def outside(way: Way, folder: Path, **tables: Any) -> AsyncGenerator[str]:
     """A server behind a proxy; the address on the outside."""
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.bind(("127.0.0.1", 0))
-    listening.listen()
-    proxy = Proxy(way, listening.getsockname()[1])
+    proxy = Proxy(way)
     async with asyncio.timeout(40), await asyncio.start_server(proxy, "127.0.0.1", 0) as proxying:
         url = f"http://127.0.0.1:{proxying.sockets[0].getsockname()[1]}/agents"
         told = {"trusted_proxies": way.trusted, "public_url": url if way.public else ""}
         tables = {"storage": {"path": folder / "ledger.db"}, "server": told, **tables}
         inner = build_app(Settings.model_validate(tables), [greeter])
         app = Starlette(routes=[Mount(way.mounted, inner)], lifespan=inner.router.lifespan_context)
-        config = uvicorn.Config(
-            app if way.mounted else inner,
-            http=bounded(Limits()),
-            log_config=None,
-            ws="none",
-            proxy_headers=False,
-            timeout_graceful_shutdown=1,
-        )
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        try:
+        served = app if way.mounted else inner
+        async with serving(served, http=bounded(Limits()), lifespan="on", proxy_headers=False) as server:
+            proxy.port = server.port
             yield url
-        finally:
-            server.should_exit = True
-            await serving
 
 
 @pytest.fixture(params=list(WAYS))

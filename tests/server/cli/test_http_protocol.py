@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 import uvicorn
+from tests.loopback import serving
 
 from dragoman.cli.http_protocol import Limits, bounded
 from dragoman.cli.http_server import loop_factory
@@ -118,19 +119,12 @@ async def _send(writer: asyncio.StreamWriter, pieces: Iterable[bytes], every: fl
 async def served(limits: Limits = SMALL) -> AsyncGenerator[Served]:
     """A server with these limits."""
     app = App()
-    config = uvicorn.Config(
-        app, http=bounded(limits), log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    listening = socket.create_server(("127.0.0.1", 0))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        async with asyncio.timeout(20):
-            yield Served(app, listening.getsockname()[1], server)
-    finally:
-        app.go.set()
-        server.should_exit = True
-        await serving
+    async with serving(app, http=bounded(limits)) as server:
+        try:
+            async with asyncio.timeout(20):
+                yield Served(app, server.port, server)
+        finally:
+            app.go.set()
 
 
 def cut(whole: bytes, size: int) -> Iterable[bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-import uvicorn
 from langgraph_sdk import get_client
 from langgraph_sdk.client import LangGraphClient
+from tests.loopback import serving as loopback
 
 from dragoman.app import build_app
 from dragoman.engine import Engine
@@ -40,16 +39,11 @@ def serving(tmp_path: Path) -> Serve:
     async def start(**tables: Any) -> AsyncGenerator[Served]:
         settings = Settings.model_validate({"storage": {"path": tmp_path / "ledger.db"}, **tables})
         app = build_app(settings, AGENTS)
-        async with app.router.lifespan_context(app):
-            config = uvicorn.Config(app, log_config=None, lifespan="off", ws="websockets-sansio")
-            server = uvicorn.Server(config)
-            listening = socket.create_server(("127.0.0.1", 0))
-            task = asyncio.create_task(server.serve(sockets=[listening]))
-            try:
-                yield Served(f"http://127.0.0.1:{listening.getsockname()[1]}", app.state.engine)
-            finally:
-                server.should_exit = server.force_exit = True
-                await task
+        async with (
+            app.router.lifespan_context(app),
+            loopback(app, ws="websockets-sansio", abrupt=True) as there,
+        ):
+            yield Served(there.url, app.state.engine)
 
     return start
 
