@@ -5,7 +5,8 @@
     {"end":{"rows":{"threads":1},"sha256":"…"}}
 
 The checksum is the SHA-256 of all bytes before the last line: it tells a file that was cut or damaged, not who made it.
-A NULL is a key that is not there, so that JSON's ``null`` stays one. Knows no table.
+A NULL is a key that is not there, so that JSON's ``null`` stays one. No line is longer than ``LONGEST`` bytes, which is
+about as much as a row of a ledger can have. Knows no table.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from typing import Any, BinaryIO, Final, cast
 import orjson
 
 from dragoman.memory.errors import Conflict, InputInvalid
+from dragoman.memory.files import opened
 
-__all__ = ["Header", "Lines", "checked", "read_lines", "written"]
+__all__ = ["LONGEST", "Header", "Lines", "checked", "read_lines", "written"]
 
 VERSION: Final = 1
+LONGEST: Final = 1 << 30
+"""The most bytes of a line."""
+
 _BUFFER: Final = 1 << 20  # bytes
 
 
@@ -48,7 +53,7 @@ class Lines:
         self._write({"dragoman": "export", "version": header.version, "tenant": header.tenant, "at": header.at})
 
     def add(self, kind: str, row: Mapping[str, Any]) -> None:
-        """One row; bytes in it are JSON, as it is."""
+        """One row; bytes in it are JSON, as it is. Raises ``InputInvalid`` for one that no import would take."""
         self._write({kind: {k: orjson.Fragment(v) if type(v) is bytes else v for k, v in row.items()}})
         self.rows[kind] += 1
 
@@ -58,6 +63,12 @@ class Lines:
 
     def _write(self, line: Mapping[str, Any]) -> None:
         text = orjson.dumps(line) + b"\n"
+        if len(text) > LONGEST:
+            [kind] = line
+            raise InputInvalid(
+                f"A row of {kind} has {len(text)} bytes as a line, and an import takes {LONGEST}: take the value"
+                " elsewhere and delete it here first."
+            )
         self._sum.update(text)
         self._file.write(text)
 
@@ -96,11 +107,12 @@ def checked(path: Path) -> tuple[Header, Mapping[str, int]]:
 
 def read_lines(path: Path) -> Iterator[Header | tuple[str, dict[str, Any], int]]:
     """The header, then each row with its kind and how many bytes its line has. Raises ``InputInvalid`` naming the line;
-    at the end also when the file is not what was written."""
+    at the end also when the file is not what was written. No line that is too long is held."""
     total = hashlib.sha256()
     counts: Counter[str] = Counter()
     ended = False
-    with path.open("rb", _BUFFER) as file:
+    with opened(path, _BUFFER) as file:
+        _check_lengths(path, file)
         for number, text in enumerate(file, 1):
             if ended:
                 raise InputInvalid(f"{path}: line {number}: there is more after the end.")
@@ -116,6 +128,18 @@ def read_lines(path: Path) -> Iterator[Header | tuple[str, dict[str, Any], int]]
             total.update(text)
     if not ended:
         raise InputInvalid(f"{path} has no end: it is not whole.")
+
+
+def _check_lengths(path: Path, file: BinaryIO) -> None:
+    """Raises ``InputInvalid`` for a line that is too long, before any is held; then the file is at its beginning."""
+    number, held = 1, 0
+    while piece := file.read(_BUFFER):
+        ends = piece.count(b"\n")
+        held = held + len(piece) if not ends else len(piece) - piece.rfind(b"\n") - 1
+        number += ends
+        if held > LONGEST:
+            raise InputInvalid(f"{path}: line {number}: longer than {LONGEST} bytes, which no line of an export is.")
+    file.seek(0)
 
 
 def _parsed(path: Path, number: int, text: bytes) -> tuple[str, Any]:

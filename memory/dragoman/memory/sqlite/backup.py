@@ -20,6 +20,7 @@ from typing import Any, Final
 import orjson
 
 from dragoman.memory.errors import Conflict, InputInvalid, LedgerBusy
+from dragoman.memory.files import check_regular, opened
 from dragoman.memory.ids import now_micros
 
 __all__ = ["Manifest", "back_up", "check_file", "digest_of", "flush", "manifest_path", "read_manifest"]
@@ -30,6 +31,7 @@ _FORMAT: Final = "dragoman-backup"
 _VERSION: Final = 1
 _STEP_PAGES: Final = 1024  # 4 MB
 _PIECE: Final = 1 << 20  # bytes
+_MANIFEST: Final = 1 << 16  # bytes
 _COUNTED: Final = ("threads", "runs", "events", "steps", "checkpoints", "store_items", "crons", "deliveries")
 
 
@@ -56,6 +58,7 @@ def back_up(source: Path, target: Path, told: Told | None = None) -> Manifest:
     """
     if not source.exists():
         raise InputInvalid(f"There is no ledger {source} to back up.")
+    check_regular(source)
     if os.path.lexists(target) or os.path.lexists(manifest_path(target)):
         raise Conflict(f"{target} is there already; a backup overwrites nothing. Name another file, or move it away.")
     draft = target.with_name(f"{target.name}.{os.getpid()}.partial")
@@ -85,10 +88,11 @@ def manifest_path(backup: Path) -> Path:
 
 def read_manifest(backup: Path) -> Manifest | None:
     """The manifest of a backup, None where there is none. Raises ``InputInvalid`` when it is none of ours."""
-    try:
-        found: Any = orjson.loads(manifest_path(backup).read_bytes())
-    except FileNotFoundError:
+    if not os.path.lexists(manifest_path(backup)):
         return None
+    try:
+        with opened(manifest_path(backup)) as file:
+            found: Any = orjson.loads(file.read(_MANIFEST))
     except ValueError:
         raise InputInvalid(f"{manifest_path(backup)} is no JSON.") from None
     try:

@@ -9,14 +9,18 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
+from typing import Final
 
 from dragoman.memory.errors import Conflict, InputInvalid
+from dragoman.memory.files import check_regular, opened
 from dragoman.memory.sqlite.backup import check_file, digest_of, flush, read_manifest
 from dragoman.memory.sqlite.connection import check_version
 from dragoman.memory.sqlite.departure import put_aside
 from dragoman.memory.sqlite.lockfile import LockFile
 
 __all__ = ["restore"]
+
+_PIECE: Final = 1 << 20  # bytes
 
 
 def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None:
@@ -26,8 +30,9 @@ def restore(backup: Path, ledger: Path, *, replace: bool = False) -> Path | None
     given or a newer version has written the backup, and ``InputInvalid`` for a backup that is damaged or is not what
     its manifest says.
     """
-    if not backup.is_file():
+    if not backup.exists():
         raise InputInvalid(f"There is no backup {backup}.")
+    check_regular(backup)
     _check_whole(backup)
     lock = LockFile(ledger)
     ledger.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -60,7 +65,8 @@ def _checked_copy(backup: Path, ledger: Path) -> Path:
     draft = ledger.with_name(f"{ledger.name}.{os.getpid()}.partial")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     try:
-        shutil.copyfile(backup, draft)
+        with opened(backup) as given, draft.open("wb") as copy:
+            shutil.copyfileobj(given, copy, _PIECE)
         if manifest is not None and digest_of(draft) != (manifest.size, manifest.sha256):
             raise InputInvalid(f"{backup} is not the file that its manifest tells of: its size or SHA-256 is another.")
         newest, _ = check_file(draft)
