@@ -23,7 +23,7 @@ serve: $(STAMP) ## Serve the refund desk of examples/
 	$(BIN)/dragoman serve examples/refund_desk/dragoman.toml
 
 test: $(STAMP) ## The tests, without the slow ones (PYTEST_ARGS adds arguments)
-	$(BIN)/pytest -n 4 $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --dist worksteal $(PYTEST_ARGS)
 
 slow: $(STAMP) ## The long forms: thousands of histories, hundreds of cut streams, large artifacts (an hour)
 	$(BIN)/pytest -n 2 -m slow --timeout=7200 $(PYTEST_ARGS)
