@@ -22,7 +22,7 @@ mode = "keys"
 queue_limit = 20000
 tenant_queue_limit = 15000
 """
-FORMS = [600, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
+FORMS = [300, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 
 
 async def fill(client: httpx.AsyncClient, count: int, seconds: float) -> None:
