@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -110,24 +111,21 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 Serve = Callable[..., Served]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A project: five agents and a dragoman.toml."""
-    (tmp_path / "agents.py").write_text(AGENTS)
-    (tmp_path / "dragoman.toml").write_text('agents = ["agents.py"]\n')
-    return tmp_path
+def a_project(folder: Path) -> Path:
+    """Puts agents and a dragoman.toml into a folder."""
+    (folder / "agents.py").write_text(AGENTS)
+    (folder / "dragoman.toml").write_text('agents = ["agents.py"]\n')
+    return folder
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """This process's, without settings, and with a state folder of the test's own."""
+def an_environment(folder: Path) -> dict[str, str]:
+    """This process's, without settings, and with a state folder below this one."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DRAGOMAN_")}
-    return {**kept, "XDG_STATE_HOME": str(tmp_path / "state"), "NO_COLOR": "1"}
+    return {**kept, "XDG_STATE_HOME": str(folder / "state"), "NO_COLOR": "1"}
 
 
-@pytest.fixture
-def run(folder: Path, environment: dict[str, str]) -> Run:
-    """``run("keys", "list")``: the command, to its end, in the project."""
+def running(folder: Path, environment: Mapping[str, str]) -> Run:
+    """What runs the command, to its end, in a project."""
 
     def to_the_end(
         *arguments: str | Path, cwd: Path = folder, stdin: str | None = "", **env: str
@@ -145,9 +143,9 @@ def run(folder: Path, environment: dict[str, str]) -> Run:
     return to_the_end
 
 
-@pytest.fixture
-def serve(folder: Path, environment: dict[str, str]) -> Iterator[Serve]:
-    """``serve("--auth", "keys")``: a server of the project on a free port; ended with the test."""
+@contextmanager
+def serving(folder: Path, environment: Mapping[str, str]) -> Generator[Serve]:
+    """What starts servers of a project on free ports; they are killed with the block."""
     started: list[subprocess.Popen[str]] = []
 
     def ready(*arguments: str | Path, cwd: Path = folder, **env: str) -> Served:
@@ -164,12 +162,39 @@ def serve(folder: Path, environment: dict[str, str]) -> Iterator[Serve]:
         started.append(process)
         return Served(process, cwd)
 
-    yield ready
-    for process in started:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+    try:
+        yield ready
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project: five agents and a dragoman.toml."""
+    return a_project(tmp_path)
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """This process's, without settings, and with a state folder of the test's own."""
+    return an_environment(tmp_path)
+
+
+@pytest.fixture
+def run(folder: Path, environment: dict[str, str]) -> Run:
+    """``run("keys", "list")``: the command, to its end, in the project."""
+    return running(folder, environment)
+
+
+@pytest.fixture
+def serve(folder: Path, environment: dict[str, str]) -> Iterator[Serve]:
+    """``serve("--auth", "keys")``: a server of the project on a free port; ended with the test."""
+    with serving(folder, environment) as ready:
+        yield ready
 
 
 @pytest.fixture

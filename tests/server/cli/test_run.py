@@ -9,73 +9,81 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .conftest import Run, a_project, an_environment, running, serving
+
 if TYPE_CHECKING:
-    from .conftest import Run, Serve
+    from .conftest import Serve
 
 DEADLINE = 30.0
 
 
+@pytest.fixture(scope="module")
+def served_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project that a server has open."""
+    folder = a_project(tmp_path_factory.mktemp("served"))
+    with serving(folder, an_environment(folder)) as serve:
+        serve()
+        yield folder
+
+
 @pytest.fixture(params=["here", "in a server"])
-def anywhere(request: pytest.FixtureRequest) -> None:
-    """Each test with it runs twice: over the ledger alone, and with a server on it."""
-    if request.param == "in a server":
-        request.getfixturevalue("serve")()
+def anywhere(request: pytest.FixtureRequest) -> Run:
+    """``run``; each test with it runs twice: over a ledger of its own, and with a server on one that others use too."""
+    if request.param == "here":
+        return request.getfixturevalue("run")  # type: ignore[no-any-return]
+    folder: Path = request.getfixturevalue("served_folder")
+    return running(folder, an_environment(folder))
 
 
-@pytest.mark.usefixtures("anywhere")
 @pytest.mark.parametrize("given", ['{"name": "Ada"}', "Ada", '"Ada"'])
-def test_the_output_is_on_stdout_and_all_else_on_stderr(run: Run, given: str) -> None:
-    done = run("run", "greeter", given)
+def test_the_output_is_on_stdout_and_all_else_on_stderr(anywhere: Run, given: str) -> None:
+    done = anywhere("run", "greeter", given)
     assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n")
     assert done.stderr.startswith("run ")
     assert "1/2 thinking" in done.stderr
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_a_streamed_reply_is_printed_once(run: Run) -> None:
-    assert run("run", "poet").stdout == "Roses are red\n"
+def test_a_streamed_reply_is_printed_once(anywhere: Run) -> None:
+    assert anywhere("run", "poet").stdout == "Roses are red\n"
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_input_may_come_from_standard_input_and_output_be_json(run: Run) -> None:
-    done = run("run", "greeter", "-", "--json", stdin='{"name": "Bo"}')
+def test_input_may_come_from_standard_input_and_output_be_json(anywhere: Run) -> None:
+    done = anywhere("run", "greeter", "-", "--json", stdin='{"name": "Bo"}')
     found = json.loads(done.stdout)
     assert (found["status"], found["output"]) == ("succeeded", "Hello, Bo!")
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_a_run_that_fails_is_an_error_of_one_line(run: Run) -> None:
-    done = run("run", "buyer", "nothing")
+def test_a_run_that_fails_is_an_error_of_one_line(anywhere: Run) -> None:
+    done = anywhere("run", "buyer", "nothing")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines()[-1] == "dragoman: The run did not succeed: Rejected: There is nothing to buy."
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_a_run_goes_on_with_a_thread(run: Run) -> None:
-    first = run("run", "greeter", "Ada")
+def test_a_run_goes_on_with_a_thread(anywhere: Run) -> None:
+    first = anywhere("run", "greeter", "Ada")
     thread = first.stderr.split(" on thread ")[1].split(",")[0]
-    second = run("run", "greeter", "Bo", "--thread", thread)
+    second = anywhere("run", "greeter", "Bo", "--thread", thread)
     assert f"on thread {thread}," in second.stderr
 
 
-@pytest.mark.usefixtures("anywhere")
-def test_without_a_terminal_a_question_is_left_for_approve(run: Run) -> None:
-    done = run("run", "buyer", '{"item": "desk", "price": 450}')
+def test_without_a_terminal_a_question_is_left_for_approve(anywhere: Run) -> None:
+    done = anywhere("run", "buyer", '{"item": "desk", "price": 450}')
     assert (done.returncode, done.stdout) == (3, "")
     run_id = done.stderr.splitlines()[-1].removeprefix("Answer it: dragoman approve ")
     assert f"dragoman approve {run_id}" in done.stderr
     assert "Buy desk for 450?" in done.stderr
-    (row,) = json.loads(run("runs", "--status", "waiting", "--json").stdout)
-    assert (row["run"], row["agent"], row["asks"]) == (run_id, "buyer", "Buy desk for 450?")
-    shown = run("approve", run_id, "--show")
+    rows = json.loads(anywhere("runs", "--status", "waiting", "--json").stdout)
+    assert (run_id, "buyer", "Buy desk for 450?") in [(row["run"], row["agent"], row["asks"]) for row in rows]
+    shown = anywhere("approve", run_id, "--show")
     assert '"item": "desk"' in shown.stdout
-    assert run("approve", run_id[-12:], "--comment", "gladly").returncode == 0
-    assert run("approve", run_id, "--answer", "x", "--question", "nope").returncode in (1, 2)
+    assert anywhere("approve", run_id[-12:], "--comment", "gladly").returncode == 0
+    assert anywhere("approve", run_id, "--answer", "x", "--question", "nope").returncode in (1, 2)
 
 
 def test_an_answer_given_to_the_ledger_goes_on_with_the_next_server(run: Run, serve: Serve) -> None:
@@ -100,16 +108,14 @@ def test_an_answer_given_to_the_ledger_goes_on_with_the_next_server(run: Run, se
     assert "is succeeded; it asks nothing" in run("approve", row["run"]).stderr
 
 
-@pytest.mark.usefixtures("anywhere")
-@pytest.mark.usefixtures("anywhere")
-def test_questions_are_answered_one_after_the_other_whether_or_not_the_run_has_gone_on_meanwhile(run: Run) -> None:
-    left = run("run", "picker", "")
+def test_questions_are_answered_one_after_the_other_whether_or_not_the_run_has_gone_on_meanwhile(anywhere: Run) -> None:
+    left = anywhere("run", "picker", "")
     assert left.returncode == 3
     part = left.stderr.splitlines()[-1][-12:]
-    assert "2 questions are open; choose one with --question: colour, size" in run("approve", part).stderr
-    assert run("approve", part, "--question", "size", "--answer", "big").returncode == 0
-    assert run("approve", part, "--answer", "red").returncode == 0
-    assert "No run that asks something has" in run("approve", part).stderr
+    assert "2 questions are open; choose one with --question: colour, size" in anywhere("approve", part).stderr
+    assert anywhere("approve", part, "--question", "size", "--answer", "big").returncode == 0
+    assert anywhere("approve", part, "--answer", "red").returncode == 0
+    assert "No run that asks something has" in anywhere("approve", part).stderr
 
 
 def test_runs_are_listed_newest_first_and_filtered(run: Run) -> None:
