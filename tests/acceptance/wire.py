@@ -12,7 +12,19 @@ from typing import Any, Literal
 
 import httpx
 
-__all__ = ["Ask", "a2a", "agent_protocol", "gate_told", "langgraph", "legacy", "modern", "older", "said", "told"]
+__all__ = [
+    "Ask",
+    "a2a",
+    "agent_protocol",
+    "gate_told",
+    "langgraph",
+    "legacy",
+    "modern",
+    "older",
+    "rest",
+    "said",
+    "told",
+]
 
 Face = Literal["agent_protocol", "langgraph", "a2a", "mcp"]
 Code = str | int | tuple[int, str] | None
@@ -63,6 +75,11 @@ def a2a(method: str, params: Any, agent: str = "refund") -> Ask:
     """A2A 1.0 over JSON-RPC."""
     call = {"jsonrpc": "2.0", "id": "one", "method": method, "params": params}
     return Ask("a2a", "POST", f"/a2a/{agent}", call, {"A2A-Version": "1.0"}, f"{method} {agent}")
+
+
+def rest(method: str, path: str, body: Any = None, agent: str = "refund") -> Ask:
+    """A2A 1.0 over HTTP+JSON."""
+    return Ask("a2a", method, f"/a2a/{agent}{path}", body, {"A2A-Version": "1.0"})
 
 
 def legacy(method: str, params: Any, agent: str = "refund") -> Ask:
