@@ -15,10 +15,22 @@ KEY = "refunds/approval"
 YES = {"approved": True, "comment": "fine"}
 
 
-@pytest.mark.parametrize("face", ["MCP", "A2A", "Agent Protocol"])
-@pytest.mark.parametrize("killed", [False, True], ids=["", "killed meanwhile"])
+_SLOW = pytest.mark.slow  # what a restart finds is the same whoever answers
+
+
+@pytest.mark.parametrize(
+    ("killed", "face"),
+    [
+        pytest.param(False, "MCP", id="MCP"),
+        pytest.param(False, "A2A", id="A2A"),
+        pytest.param(False, "Agent Protocol", id="Agent Protocol"),
+        pytest.param(True, "MCP", id="killed meanwhile-MCP", marks=_SLOW),
+        pytest.param(True, "A2A", id="killed meanwhile-A2A"),
+        pytest.param(True, "Agent Protocol", id="killed meanwhile-Agent Protocol", marks=_SLOW),
+    ],
+)
 async def test_a_question_of_a_peer_is_asked_here_and_the_answer_is_handed_down(
-    pair: Pair, face: str, killed: bool
+    pair: Pair, killed: bool, face: str
 ) -> None:
     async with pair.up():
         run = await pair.desk.begin("clerk", {"order": "o1"})

@@ -3,6 +3,7 @@ without a task, cancellation, and our own restart in the middle of its work."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -43,8 +44,7 @@ async def sdk(tmp_path: Path) -> AsyncGenerator[Sdk]:
     """Both, up."""
     both = Sdk(tmp_path)
     try:
-        await both.peer.start()
-        await both.desk.start()
+        await asyncio.gather(both.peer.start(), both.desk.start())
         yield both
     finally:
         print(both.desk.log, both.peer.log, sep="\n----\n")
@@ -52,15 +52,16 @@ async def sdk(tmp_path: Path) -> AsyncGenerator[Sdk]:
         both.peer.kill()
 
 
-@pytest.mark.parametrize("agent", ["echo", "old", "rest"])
-async def test_what_it_tells_becomes_ours(sdk: Sdk, agent: str) -> None:
-    run = await sdk.chat(agent)
-    assert await sdk.desk.ended(run) == {"text": "you said hi", "data": None, "task": True}
-    assert sdk.effects == {"echo hi": 1}
-    assert sdk.prose == "you said hi"
-    assert [(e["progress"], e["message"]) for e in sdk.desk.events("progress")] == [(1, "thinking")]
-    (file,) = sdk.desk.events("artifact")
-    assert (file["name"], file["mime_type"], file["size"]) == ("bytes.bin", "image/png", 2)
+async def test_what_it_tells_becomes_ours_in_every_binding_and_version(sdk: Sdk) -> None:
+    agents = ("echo", "old", "rest")
+    for agent in agents:
+        run = await sdk.chat(agent, f"to {agent}")
+        assert await sdk.desk.ended(run) == {"text": f"you said to {agent}", "data": None, "task": True}
+    assert sdk.effects == {f"echo to {agent}": 1 for agent in agents}
+    assert sorted(sdk.prose.split("you said ")) == ["", "to echo", "to old", "to rest"]
+    assert [(e["progress"], e["message"]) for e in sdk.desk.events("progress")] == [(1, "thinking")] * 3
+    files = [(file["name"], file["mime_type"], file["size"]) for file in sdk.desk.events("artifact")]
+    assert files == [("bytes.bin", "image/png", 2)] * 3
 
 
 async def test_a_message_without_a_task_is_a_result(sdk: Sdk) -> None:
