@@ -29,7 +29,7 @@ from .wire import Ask, modern
 pytest.register_assert_rewrite("tests.acceptance.refusals")
 
 DEADLINE = 20.0
-CALLERS = {"ada": "acme", "dan": "acme", "bob": "globex", "eve": "acme"}
+CALLERS = {"ada": "acme", "dan": "acme", "bob": "globex", "cleo": "initech", "eve": "acme"}
 # One run at work, one in the queue. No lease is renewed and no key remembered while a test looks.
 SETTINGS = {"ENGINE__CONCURRENCY": "1", "ENGINE__QUEUE_LIMIT": "1", "ENGINE__LEASE": "3600", "AUTH__CACHE": "0"}
 
