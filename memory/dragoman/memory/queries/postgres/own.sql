@@ -404,6 +404,12 @@ INSERT INTO store_words (id, text, words) VALUES (?1, ?2, ARRAY(SELECT jsonb_arr
 -- id
 DELETE FROM store_words WHERE id = ?1;
 
+-- :name delete_item_text
+-- With its words, which are the tenant's as long as their text is there. tenant, namespace, key
+WITH words AS (DELETE FROM store_words
+    WHERE id IN (SELECT t.id FROM store_texts AS t WHERE t.tenant = ?1 AND t.namespace = ?2 AND t.key = ?3))
+DELETE FROM store_texts WHERE tenant = ?1 AND namespace = ?2 AND key = ?3 RETURNING id;
+
 -- :name texts_after
 -- id, limit
 SELECT t.id, t.tenant, w.text FROM store_texts AS t JOIN store_words AS w ON w.id = t.id
