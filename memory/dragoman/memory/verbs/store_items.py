@@ -114,8 +114,9 @@ def put_item(
 def refresh_items(tx: Tx, tenant: str, places: Sequence[tuple[Sequence[str], str]]) -> None:
     """Give items that expire all of their time again."""
     now = now_micros()
-    for namespace, key in places:
-        tx.execute(_REFRESH, (tenant, _encode(namespace), key, now))
+    # In one order, whatever order they were found in: two who each have locked what the other wants next wait for ever.
+    for namespace, key in sorted((_encode(namespace), key) for namespace, key in places):
+        tx.execute(_REFRESH, (tenant, namespace, key, now))
 
 
 def delete_item(tx: Tx, tenant: str, namespace: Sequence[str], key: str) -> bool:
@@ -134,9 +135,9 @@ def sweep_items(tx: Tx, limit: int) -> int:
 
 def _delete(tx: Tx, place: tuple[str, str, str]) -> int | None:
     """Until when the item would have been; 0 for one that was not there."""
+    row = tx.execute(_DELETE, place).fetchone()  # first, as who puts it: both lock it before its text
     for (known,) in tx.execute(_DELETE_TEXT, place).fetchall():
         tx.execute(_DELETE_WORDS, (known,))
-    row = tx.execute(_DELETE, place).fetchone()
     return 0 if row is None else row[0]
 
 
