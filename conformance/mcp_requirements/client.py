@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from conformance.mcp_requirements.where import (
-    CALLS,
+    CALL_QUESTIONS,
     CLIENT_REQUESTS,
     KEYS,
     PROJECT,
@@ -21,8 +21,8 @@ _ELICITATION: Final = "client/elicitation"
 _SAMPLING: Final = "client/sampling"
 _NO_TOOLS: Final = "The server asks for completions without tools, so no message of it holds a tool's use or result."
 _NO_URLS: Final = "The server sends no URL mode requests."
-_REFUSED: Final = f"{CALLS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
-_NO_FORM: Final = f"{CALLS}what_asks_for_authorization_is_never_put_into_a_form"
+_REFUSED: Final = f"{CALL_QUESTIONS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
+_NO_FORM: Final = f"{CALL_QUESTIONS}what_asks_for_authorization_is_never_put_into_a_form"
 _FORMS: Final = f"{PROJECT}any_question_is_asked_as_a_flat_form_and_the_form_is_read_back_as_its_answer"
 
 
@@ -62,7 +62,7 @@ CLIENT: Final = (
         page=_ELICITATION,
         section="Elicitation Requests",
         says="A request has a mode and a message.",
-        tests=(f"{CALLS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
+        tests=(f"{CALL_QUESTIONS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
     ),
     Requirement(
         id="elicitation.form-parameters",
@@ -78,7 +78,7 @@ CLIENT: Final = (
         page=_ELICITATION,
         section="Statefulness",
         says="State that is kept belongs to its user.",
-        tests=(_REFUSED, f"{CALLS}a_reply_of_another_tenant_or_to_nothing_is_ignored"),
+        tests=(_REFUSED, f"{CALL_QUESTIONS}a_reply_of_another_tenant_or_to_nothing_is_ignored"),
     ),
     Requirement(
         id="elicitation.state-protected",
@@ -120,7 +120,7 @@ CLIENT: Final = (
         section="Error Handling",
         says="A user who declines or dismisses, and a client that fails, are dealt with.",
         tests=(
-            f"{CALLS}declining_answers_an_approval_or_cancels_the_run_and_dismissing_leaves_it_waiting",
+            f"{CALL_QUESTIONS}declining_answers_an_approval_or_cancels_the_run_and_dismissing_leaves_it_waiting",
             f"{PROJECT}what_is_no_response_to_a_form_is_a_protocol_error_that_names_the_question",
         ),
     ),
@@ -129,7 +129,7 @@ CLIENT: Final = (
         page=_ELICITATION,
         section="Security Considerations",
         says="A request is bound to its client and user.",
-        tests=(_REFUSED, f"{CALLS}a_reply_of_another_tenant_or_to_nothing_is_ignored"),
+        tests=(_REFUSED, f"{CALL_QUESTIONS}a_reply_of_another_tenant_or_to_nothing_is_ignored"),
     ),
     _url("url-nothing-sensitive", "Safe URL Handling", "The URL holds nothing sensitive."),
     _url("url-not-preauthenticated", "Safe URL Handling", "The URL opens nothing by itself."),
@@ -166,7 +166,7 @@ CLIENT: Final = (
         page=_SAMPLING,
         section="Security Considerations",
         says="Sensitive data is handled with care.",
-        tests=(f"{CALLS}a_reply_of_another_tenant_or_to_nothing_is_ignored", _REFUSED),
+        tests=(f"{CALL_QUESTIONS}a_reply_of_another_tenant_or_to_nothing_is_ignored", _REFUSED),
         unmet="A completion is its tenant's and its caller's alone; but it lies in the ledger unencrypted.",
     ),
 )

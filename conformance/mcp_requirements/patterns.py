@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import CALLS, HTTP, LISTEN, R_PATTERNS, R_TRANSPORTS, STDIO, TASK
+from conformance.mcp_requirements.where import (
+    CALL_QUESTIONS,
+    CALLS,
+    HTTP,
+    LISTEN,
+    LISTEN_TOLD,
+    R_PATTERNS,
+    R_TRANSPORTS,
+    STDIO,
+    TASK,
+)
 from conformance.requirement import Requirement
 
 __all__ = ["PATTERNS"]
@@ -15,7 +25,7 @@ _SERVER: Final = "Server Requirements (Basic Workflow)"
 _PROGRESS: Final = "basic/patterns/progress"
 _SUBSCRIPTIONS: Final = "basic/patterns/subscriptions"
 _CLOSED: Final = f"{HTTP}closing_the_stream_ends_the_request_and_leaves_the_run_which_a_second_call_meets"
-_REFUSED: Final = f"{CALLS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
+_REFUSED: Final = f"{CALL_QUESTIONS}a_state_that_is_not_the_callers_for_this_very_call_is_refused"
 _ACKNOWLEDGED: Final = f"{LISTEN}the_first_message_tells_what_is_honoured_and_everything_names_the_subscription"
 _NO_CANCELLING: Final = f"{R_TRANSPORTS}a_server_takes_no_request_back_and_ends_a_subscription_by_its_result"
 
@@ -83,7 +93,7 @@ PATTERNS: Final = (
         page=_MRTR,
         section="Introduction",
         says="What the server asks of the client goes by multi round-trip requests.",
-        tests=(f"{CALLS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
+        tests=(f"{CALL_QUESTIONS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
     ),
     Requirement(
         id="mrtr.supported-requests",
@@ -104,7 +114,7 @@ PATTERNS: Final = (
         page=_MRTR,
         section=_SERVER,
         says="Input requests are elicitation, sampling or roots requests.",
-        tests=(f"{CALLS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
+        tests=(f"{CALL_QUESTIONS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
     ),
     Requirement(
         id="mrtr.state-untrusted",
@@ -132,14 +142,14 @@ PATTERNS: Final = (
         page=_MRTR,
         section=_SERVER,
         says="Where state may count once only, the server sees to it.",
-        tests=(f"{CALLS}a_retry_that_comes_twice_changes_nothing_and_gets_the_same_result",),
+        tests=(f"{CALL_QUESTIONS}a_retry_that_comes_twice_changes_nothing_and_gets_the_same_result",),
     ),
     Requirement(
         id="mrtr.something-asked",
         page=_MRTR,
         section=_SERVER,
         says="An InputRequiredResult has inputRequests or requestState.",
-        tests=(f"{CALLS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
+        tests=(f"{CALL_QUESTIONS}a_modern_client_is_asked_and_its_retry_goes_on_with_the_same_run",),
     ),
     Requirement(
         id="mrtr.declared-only",
@@ -232,7 +242,7 @@ PATTERNS: Final = (
         page="basic/index",
         section="_meta",
         says="What a listen stream delivers has the subscription's id in _meta.",
-        tests=(_ACKNOWLEDGED, f"{LISTEN}a_task_is_told_in_full_whenever_it_stands_otherwise"),
+        tests=(_ACKNOWLEDGED, f"{LISTEN_TOLD}a_task_is_told_in_full_whenever_it_stands_otherwise"),
     ),
     Requirement(
         id="stdio.silent-after-cancel",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from conformance.mcp_requirements.where import LISTEN, OTHERS_RUNS, PROJECT, R_BASE, R_TASKS, TASK, TASK_SUPPORT
+from conformance.mcp_requirements.where import (
+    LISTEN,
+    LISTEN_TOLD,
+    OTHERS_RUNS,
+    PROJECT,
+    R_BASE,
+    R_TASKS,
+    TASK,
+    TASK_SUPPORT,
+)
 from conformance.requirement import Requirement
 
 __all__ = ["TASKS"]
@@ -114,7 +123,7 @@ TASKS: Final = (
         "Task Status Notifications",
         "No progress and no log messages of a task on a listen stream.",
         f"{R_TASKS}a_task_is_told_no_progress",
-        f"{LISTEN}a_task_tells_neither_progress_nor_logs_on_the_stream",
+        f"{LISTEN_TOLD}a_task_tells_neither_progress_nor_logs_on_the_stream",
     ),
     _task("errors", "Protocol Errors", "Protocol errors are JSON-RPC errors.", _CAPABILITY),
     _task("unknown-id", "Protocol Errors", "tasks/get of an unknown id is -32602.", _CAPABILITY),

@@ -6,11 +6,13 @@ from typing import Final
 
 _MCP: Final = "tests/protocols/mcp/test_"
 CALLS: Final = f"{_MCP}calls.py::test_"
+CALL_QUESTIONS: Final = f"{_MCP}call_questions.py::test_"
 CLIENT_REQUESTS: Final = f"{_MCP}client_requests.py::test_"
 COMPLETION: Final = f"{_MCP}completion.py::test_"
 HTTP: Final = f"{_MCP}http.py::test_"
 INPUT: Final = f"{_MCP}tool_input.py::test_"
 LISTEN: Final = f"{_MCP}listen.py::test_"
+LISTEN_TOLD: Final = f"{_MCP}listen_told.py::test_"
 LOGS: Final = f"{_MCP}logs.py::test_"
 PARAMS: Final = f"{_MCP}param_headers.py::test_"
 PROJECT: Final = f"{_MCP}project.py::test_"

@@ -4,111 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx
 import pytest
 from mcp.client import Client
 
-from dragoman.agents import Catalog, Context, agent, prompt, resource, tool
+from dragoman.agents import Catalog
 from dragoman.memory.model import Principal
+
+from .listening import (
+    CALLER,
+    EVERYTHING,
+    META,
+    STRANGER,
+    Start,
+    extra,
+    greeting,
+    keep,
+    listeners,
+    listening,
+    notes,
+    request_of,
+    weather,
+)
 
 pytestmark = pytest.mark.anyio
 
-Start = Callable[..., AbstractAsyncContextManager[Any]]
-META = "io.modelcontextprotocol/"
-CALLER = Principal("acme", "ada")
-STRANGER = Principal("umbrella", "eve")
-EVERYTHING = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
 
-
-@tool
-async def extra() -> str:
-    """A tool that comes and goes."""
-    return "extra"
-
-
-@prompt
-async def greeting() -> str:
-    """A prompt that comes and goes."""
-    return "Hello"
-
-
-@resource("notes://{name}", scopes=["notes:read"])
-async def notes(name: str) -> str:
-    """A note."""
-    return name
-
-
-@resource("weather://today")
-async def weather() -> str:
-    """The weather."""
-    return "fair"
-
-
-@agent
-async def keep(ctx: Context, key: str) -> str:
-    """Make a file; once it is told to go on, write to the store, and make the file anew."""
-    await ctx.artifact("report.md", f"# {key}")
-    await ctx.ask("Go on?")
-    await ctx.store.put(("kept", "here"), key, {"by": "keep"})
-    await ctx.artifact("report.md", f"# {key} kept")
-    return key
-
-
-@dataclass
-class Listening:
-    """A stream in process."""
-
-    channel: Any
-    task: asyncio.Task[Any]
-    id: Any
-
-    async def told(self, count: int) -> list[dict[str, Any]]:
-        """The first ``count`` messages, once they are there."""
-        while len(self.channel.sent) < count:
-            self.channel.news.clear()
-            await self.channel.news.wait()
-        return [dict(message) for message in self.channel.sent[:count]]
-
-    @property
-    def methods(self) -> list[str]:
-        return [message["method"].removeprefix("notifications/") for message in self.channel.sent]
-
-
-@asynccontextmanager
-async def _listening(
-    client: Any, recorded: Any, wanted: Mapping[str, Any], *, id: Any = 7, acknowledged: bool = True, **how: Any
-) -> AsyncGenerator[Listening]:
-    channel = type(recorded)()
-    asked = client.modern("subscriptions/listen", {"notifications": wanted}, channel=channel, id=id, **how)
-    stream = Listening(channel, asyncio.create_task(asked), id)
-    if acknowledged:
-        await stream.told(1)
-    try:
-        yield stream
-    finally:
-        stream.task.cancel()
-        await asyncio.gather(stream.task, return_exceptions=True)
-
-
-def _listeners(client: Any, catalog: Catalog) -> tuple[int, int, int, int]:
-    """Who listens to anything."""
-    lists, watchers = len(catalog._listeners), len(catalog._watchers)  # pyright: ignore[reportPrivateUsage]
-    return len(client.engine.hub), lists, watchers, len(client.kernel.listening)
-
-
-# -- what is honoured --------------------------------------------------------------------------------------------------
 @pytest.mark.requirement("subscriptions.acknowledged", "subscriptions.id", "subscriptions.nothing-before")
 async def test_the_first_message_tells_what_is_honoured_and_everything_names_the_subscription(
     in_process: Start, recorded: Any, schemas: Any
 ) -> None:
     catalog = Catalog(weather)
     async with in_process(catalog=catalog) as client:
-        async with _listening(client, recorded, {**EVERYTHING, "other": True}, id="mine") as stream:
+        async with listening(client, recorded, {**EVERYTHING, "other": True}, id="mine") as stream:
             catalog.add(extra)
             catalog.add(greeting)
             told = await stream.told(3)
@@ -132,7 +63,7 @@ async def test_only_what_was_asked_for_is_told(in_process: Start, recorded: Any)
     catalog = Catalog()
     async with in_process(catalog=catalog) as client:
         asked = {"promptsListChanged": True, "toolsListChanged": False}
-        async with _listening(client, recorded, asked) as stream:
+        async with listening(client, recorded, asked) as stream:
             catalog.add(extra)
             catalog.add(weather)
             catalog.changed("weather://today")
@@ -144,19 +75,19 @@ async def test_only_what_was_asked_for_is_told(in_process: Start, recorded: Any)
 
 async def test_what_is_unknown_or_foreign_is_not_honoured_and_told_alike(in_process: Start, recorded: Any) -> None:
     async with in_process(keep, catalog=Catalog(weather, notes)) as client:
-        mine = await client.engine.run(CALLER, _request("echo", text="k"))
-        theirs = await client.engine.run(STRANGER, _request("echo", text="k"))
+        mine = await client.engine.run(CALLER, request_of("echo", text="k"))
+        theirs = await client.engine.run(STRANGER, request_of("echo", text="k"))
         there = [f"dragoman://runs/{mine.id}", f"dragoman://threads/{mine.thread_id}", "weather://today"]
         there += ["dragoman://store/kept/here/k", "dragoman://agents/keep"]
         missing = [f"dragoman://runs/{theirs.id}", f"dragoman://threads/{theirs.thread_id}", "weather://tomorrow"]
         missing += ["dragoman://runs/none", "dragoman://agents/none", "dragoman://runs/x/artifacts/y", "nonsense"]
         wanted = {"resourceSubscriptions": [*missing, *there, *there], "taskIds": [theirs.id, mine.id, "none"]}
-        async with _listening(client, recorded, wanted, tasks=True) as stream:
+        async with listening(client, recorded, wanted, tasks=True) as stream:
             told = await stream.told(1)
         assert told[0]["params"]["notifications"] == {"resourceSubscriptions": there, "taskIds": [mine.id]}
         reader = Principal("acme", "ada", frozenset())
         both = {"resourceSubscriptions": ["notes://one", "weather://today"]}
-        async with _listening(client, recorded, both, principal=reader) as stream:
+        async with listening(client, recorded, both, principal=reader) as stream:
             told = await stream.told(1)
         assert told[0]["params"]["notifications"] == {"resourceSubscriptions": ["weather://today"]}
 
@@ -190,155 +121,20 @@ async def test_what_makes_no_sense_is_refused_before_anything_is_acknowledged(
 async def test_a_caller_has_so_many_streams_and_another_caller_its_own(in_process: Start, recorded: Any) -> None:
     async with in_process(listen_streams=2) as client:
         async with (
-            _listening(client, recorded, EVERYTHING, id=1),
-            _listening(client, recorded, EVERYTHING, id=2),
+            listening(client, recorded, EVERYTHING, id=1),
+            listening(client, recorded, EVERYTHING, id=2),
         ):
             third = await client.modern("subscriptions/listen", {"notifications": {}}, channel=recorded, id=3)
             assert third["error"]["code"] == -32603
-            async with _listening(client, recorded, EVERYTHING, id=4, principal=STRANGER):
+            async with listening(client, recorded, EVERYTHING, id=4, principal=STRANGER):
                 pass
-        async with _listening(client, recorded, EVERYTHING, id=5):
+        async with listening(client, recorded, EVERYTHING, id=5):
             pass
 
 
-# -- what is told ------------------------------------------------------------------------------------------------------
-def _request(agent: str, **input: Any) -> Any:
-    from dragoman.engine import RunRequest
-
-    return RunRequest(agent=agent, input=input)
-
-
-async def test_resources_are_told_of_when_they_change_once_for_what_waits(
-    in_process: Start, recorded: Any, schemas: Any
-) -> None:
-    catalog = Catalog(weather)
-    async with in_process(catalog=catalog) as client:
-        run = await client.engine.accept(CALLER, _request("refund", order_id="o", amount=500))
-        await client.engine.wait(CALLER, run.id)
-        uris = [f"dragoman://runs/{run.id}", f"dragoman://threads/{run.thread_id}", "dragoman://store/a/b"]
-        wanted = {"resourceSubscriptions": [*uris, "weather://today"]}
-        async with _listening(client, recorded, wanted) as stream:
-            for _ in range(10):
-                catalog.changed("weather://today")
-                catalog.changed("weather://tomorrow")
-            await client.engine.put_item(CALLER, ("a",), "b", {"n": 1})
-            await client.engine.put_item(CALLER, ("a",), "c", {"n": 1})
-            await client.engine.put_item(STRANGER, ("a",), "b", {"n": 1})
-            told = await stream.told(3)
-            await client.engine.answer(CALLER, run.id, {"input": "approve"})
-            async with asyncio.timeout(10):
-                while not {f"dragoman://runs/{run.id}", f"dragoman://threads/{run.thread_id}"} <= {
-                    message["params"].get("uri") for message in (await stream.told(len(stream.channel.sent)))
-                }:
-                    stream.channel.news.clear()
-                    await stream.channel.news.wait()
-        assert [message["params"]["uri"] for message in told[1:]] == ["weather://today", "dragoman://store/a/b"]
-        schemas.modern("ResourceUpdatedNotification", told[1])
-        later = {message["params"]["uri"] for message in stream.channel.sent[3:]}
-        assert later == {f"dragoman://runs/{run.id}", f"dragoman://threads/{run.thread_id}"}
-
-
-async def test_an_agents_own_writes_and_files_are_told_of(in_process: Start, recorded: Any) -> None:
-    async with in_process(keep) as client:
-        run = await client.engine.accept(CALLER, _request("keep", key="k"))
-        await client.engine.wait(CALLER, run.id)
-        (artifact,) = (await client.engine.view(CALLER, run.id)).artifacts
-        uris = ["dragoman://store/kept/here/k", f"dragoman://runs/{run.id}/artifacts/{artifact.id}"]
-        async with _listening(client, recorded, {"resourceSubscriptions": uris}) as stream:
-            await client.engine.answer(CALLER, run.id, {"input": "go on"})
-            told = await stream.told(3)
-        assert [message["params"]["uri"] for message in told[1:]] == uris
-
-
-@pytest.mark.requirement("subscriptions.id")
-async def test_a_task_is_told_in_full_whenever_it_stands_otherwise(
-    in_process: Start, recorded: Any, schemas: Any
-) -> None:
-    async with in_process() as client:
-        run = await client.engine.accept(CALLER, _request("refund", order_id="o", amount=500))
-        await client.engine.wait(CALLER, run.id)
-        how = {"tasks": True, "elicits": True}
-        async with _listening(client, recorded, {"taskIds": [run.id]}, **how) as stream:
-            told = await stream.told(2)
-            asked = await client.modern("tasks/get", {"taskId": run.id}, **how)
-            await client.engine.answer(CALLER, run.id, {"input": "approve"})
-            async with asyncio.timeout(10):
-                while stream.channel.sent[-1]["params"].get("status") != "completed":
-                    await stream.told(len(stream.channel.sent) + 1)
-        shown = {key: value for key, value in told[1]["params"].items() if key != "_meta"}
-        full = {key: value for key, value in asked["result"].items() if key not in ("_meta", "resultType")}
-        assert shown == full
-        assert shown["status"] == "input_required"
-        last = stream.channel.sent[-1]["params"]
-        assert last["result"]["structuredContent"] == {"result": "refunded 500"}
-        statuses = [message["params"]["status"] for message in stream.channel.sent[1:]]
-        assert statuses in (["input_required", "completed"], ["input_required", "working", "completed"])
-        for message in stream.channel.sent[1:]:
-            assert message["method"] == "notifications/tasks"
-            assert message["params"]["_meta"] == {META + "subscriptionId": 7}
-            schemas.tasks("TaskStatusNotification", message)
-
-
-@pytest.mark.requirement("tasks.no-progress")
-async def test_a_task_tells_neither_progress_nor_logs_on_the_stream(in_process: Start, recorded: Any) -> None:
-    @agent
-    async def chatty(ctx: Context) -> str:
-        """Tell much, once it is answered."""
-        await ctx.ask("Go?")
-        for n in range(5):
-            await ctx.progress(n, 5)
-            await ctx.log(f"at {n}", level="error")
-        return "told"
-
-    async with in_process(chatty) as client:
-        run = await client.engine.accept(CALLER, _request("chatty"))
-        await client.engine.wait(CALLER, run.id)
-        meta = {META + "logLevel": "debug", "progressToken": 1}
-        async with _listening(client, recorded, {"taskIds": [run.id]}, tasks=True, meta=meta) as stream:
-            await client.engine.answer(CALLER, run.id, {"input": "yes"})
-            async with asyncio.timeout(10):
-                while stream.channel.sent[-1]["params"].get("status") != "completed":
-                    await stream.told(len(stream.channel.sent) + 1)
-        assert set(stream.methods) == {"subscriptions/acknowledged", "tasks"}
-
-
-async def test_a_slow_reader_is_told_each_change_once_and_holds_up_nobody(in_process: Start, recorded: Any) -> None:
-    catalog = Catalog(weather)
-    async with in_process(catalog=catalog) as client:
-        channel, gate = type(recorded)(), asyncio.Event()
-        send = channel.send
-
-        async def slowly(message: Mapping[str, Any]) -> None:
-            await send(message)
-            await gate.wait()
-
-        channel.send = slowly
-        wanted = {**EVERYTHING, "resourceSubscriptions": ["weather://today", "dragoman://store/a/b"]}
-        params = {"notifications": wanted}
-        stream = Listening(
-            channel, asyncio.create_task(client.modern("subscriptions/listen", params, channel=channel)), 1
-        )
-        await stream.told(1)
-        for _ in range(500):
-            catalog.add(extra)
-            catalog.changed("weather://today")
-            await client.engine.put_item(CALLER, ("a",), "b", {})
-        gate.set()
-        told = await stream.told(4)
-        assert {message["params"].get("uri", message["method"]) for message in told[1:]} == {
-            "notifications/tools/list_changed",
-            "weather://today",
-            "dragoman://store/a/b",
-        }
-        client.kernel.hang_up()
-        assert "result" in await stream.task
-        assert len(channel.sent) == 4
-
-
-# -- how it ends -------------------------------------------------------------------------------------------------------
 async def test_it_ends_with_a_result_when_the_engine_stops(in_process: Start, recorded: Any, schemas: Any) -> None:
     async with in_process() as client:
-        async with _listening(client, recorded, EVERYTHING) as stream:
+        async with listening(client, recorded, EVERYTHING) as stream:
             await client.engine.stop(grace=0)
             answer = await stream.task
         assert answer["id"] == stream.id
@@ -349,32 +145,31 @@ async def test_it_ends_with_a_result_when_the_engine_stops(in_process: Start, re
 async def test_nothing_listens_once_streams_have_ended_however_they_ended(in_process: Start, recorded: Any) -> None:
     catalog = Catalog(weather)
     async with in_process(catalog=catalog) as client:
-        run = await client.engine.run(CALLER, _request("echo", text="hi"))
+        run = await client.engine.run(CALLER, request_of("echo", text="hi"))
         uris = ["weather://today", "dragoman://store/a/b", f"dragoman://runs/{run.id}"]
         uris += [f"dragoman://threads/{run.thread_id}"]
         wanted = {**EVERYTHING, "resourceSubscriptions": uris, "taskIds": [run.id]}
-        before = _listeners(client, catalog)
-        async with _listening(client, recorded, wanted, id="dropped", tasks=True):
-            assert _listeners(client, catalog) != before
-        assert _listeners(client, catalog) == before
-        async with _listening(client, recorded, wanted, id="cancelled", tasks=True) as stream:
+        before = listeners(client, catalog)
+        async with listening(client, recorded, wanted, id="dropped", tasks=True):
+            assert listeners(client, catalog) != before
+        assert listeners(client, catalog) == before
+        async with listening(client, recorded, wanted, id="cancelled", tasks=True) as stream:
             from dragoman.mcp.call import Peer
             from dragoman.mcp.jsonrpc import Notification
 
             cancelled = Notification("notifications/cancelled", {"requestId": "cancelled"})
             await client.kernel.notify(Peer(CALLER, withdraws="test"), cancelled)
             assert await stream.task == {}
-            assert _listeners(client, catalog) == before
-        async with _listening(client, recorded, wanted, id="ended", tasks=True) as stream:
+            assert listeners(client, catalog) == before
+        async with listening(client, recorded, wanted, id="ended", tasks=True) as stream:
             client.kernel.hang_up()
             assert "result" in await stream.task
-            assert _listeners(client, catalog) == before
+            assert listeners(client, catalog) == before
         refused = await client.modern("subscriptions/listen", {"notifications": {"taskIds": 1}}, channel=recorded)
         assert "error" in refused
-        assert _listeners(client, catalog) == before
+        assert listeners(client, catalog) == before
 
 
-# -- over HTTP and stdio -----------------------------------------------------------------------------------------------
 def _raw(wanted: Mapping[str, Any], id: Any = 1) -> tuple[dict[str, Any], dict[str, str]]:
     meta: dict[str, Any] = {META + "protocolVersion": "2026-07-28", META + "clientCapabilities": {}}
     body = {"jsonrpc": "2.0", "id": id, "method": "subscriptions/listen"}
