@@ -42,7 +42,7 @@ def blobs_in(folder: Path, grace: float = 86_400.0) -> Blobs:
 
 
 def files(folder: Path) -> list[Path]:
-    return sorted(file for file in (folder / "blobs").rglob("*") if file.is_file())
+    return sorted(file for file in (folder / "blobs").rglob("t-*/*") if file.is_file())
 
 
 @pytest.fixture(params=["sqlite", "sealed sqlite", "postgres", "sealed postgres"])

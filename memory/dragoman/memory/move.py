@@ -2,17 +2,20 @@
 
 What is read back is what was written, before anything is kept: the copy and its verification are one transaction of
 the target. Rows are copied as they are kept (sealed values stay sealed); what belongs to the process that held the
-source, its leases, is ended first. Knows tables, not runs. Below: ``bulk.py``. Above: the command line.
+source, its leases, is ended first. The target is called as the source was, so that the place of the blobs is its own.
+Knows tables, not runs. Below: ``bulk.py``. Above: the command line.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from dragoman.memory.bulk import Bulk, Row
 from dragoman.memory.digest import Digest, Digesting
 from dragoman.memory.errors import Conflict, DragomanError
+from dragoman.memory.verbs.blobs import ledger_name, name_ledger
 
 __all__ = ["MoveTarget", "Verified", "move"]
 
@@ -50,7 +53,13 @@ def move(source: Bulk, target: MoveTarget, told: Told | None = None) -> Verified
         if told is not None:
             told(name, found)
     target.go_on()
+    name_ledger(_Asked(target.ask), ledger_name(_Asked(source.ask)))
     return verified
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    execute: Callable[..., Any]
 
 
 def _read_back(target: Bulk, name: str, columns: Sequence[str]) -> Digest:

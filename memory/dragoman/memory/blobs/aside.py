@@ -14,6 +14,7 @@ from hashlib import sha256
 from typing import Final, TypeVar
 from urllib.parse import quote
 
+from dragoman.memory.blobs.claiming import claim_place
 from dragoman.memory.blobs.place import BlobPlace, NoBlob
 from dragoman.memory.errors import LedgerBusy
 
@@ -56,6 +57,7 @@ class Blobs:
         self._held: dict[Name, bytes | None] = {}
         self._holding: dict[Name, int] = {}
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        self._unclaimed: str | None = None
 
     # -- within a transaction, in any thread --------------------------------------------------------------------------
     def named(self, content: bytes, name: Callable[[bytes], bytes] | None) -> bytes:
@@ -82,6 +84,20 @@ class Blobs:
         return kept
 
     # -- between transactions, on the loop ----------------------------------------------------------------------------
+    async def claim(self, ledger: str) -> None:
+        """See that the place is this ledger's; where it cannot be reached now, before anything is put there. Raises
+        ``Conflict`` when it is another's."""
+        self._unclaimed = ledger
+        try:
+            await self._claimed()
+        except LedgerBusy:
+            return
+
+    async def _claimed(self) -> None:
+        if self._unclaimed is not None:
+            await claim_place(self.place, self._unclaimed)
+            self._unclaimed = None
+
     async def served(self, attempt: Callable[[], Awaitable[T]], make_key: Callable[[str], Awaitable[None]]) -> T:
         """Do something that may want blobs, as often as it does; ``make_key`` sees that a tenant has a data key. Raises
         what it raises, and ``LedgerBusy``."""
@@ -120,6 +136,7 @@ class Blobs:
 
     async def _put_one(self, name: Name, content: bytes) -> None:
         at = time.monotonic()
+        await self._claimed()
         await self.place.put(path_of(name), content)
         if len(self._put) >= _KNOWN:
             self._put.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -19,6 +20,7 @@ __all__ = ["Folder"]
 T = TypeVar("T")
 _PART = 1000
 _DRAFT = ".part"
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 
 
 class Folder:
@@ -34,7 +36,11 @@ class Folder:
 
     async def put(self, name: str, data: bytes) -> None:
         """See ``BlobPlace.put``."""
-        await self._apart(lambda: _write(self._path / name, data))
+        await self._apart(lambda: _write(self._path / name, data, new=False))
+
+    async def create(self, name: str, data: bytes) -> bool:
+        """See ``BlobPlace.create``."""
+        return await self._apart(lambda: _write(self._path / name, data, new=True))
 
     async def get(self, name: str) -> bytes:
         """See ``BlobPlace.get``."""
@@ -76,7 +82,19 @@ class Folder:
             raise LedgerBusy(f"Blobs cannot be kept in {self.told} now: {error.strerror or error}.") from None
 
 
-def _write(path: Path, data: bytes) -> None:
+def _appear(draft: Path, path: Path) -> None:
+    """Give a file its name, unless another has it. Raises ``FileExistsError``."""
+    try:
+        os.link(draft, path)  # unlike a rename, replaces nothing
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        draft.replace(path)
+
+
+def _write(path: Path, data: bytes, *, new: bool) -> bool:
+    """Whether it was written: with ``new`` nothing is overwritten."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f"{path.name}{uuid7()}{_DRAFT}")
     try:
@@ -84,12 +102,17 @@ def _write(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
+        if new:
+            _appear(draft, path)
+        else:
+            draft.replace(path)
+    except FileExistsError:
+        return False
+    finally:
         draft.unlink(missing_ok=True)
-        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
     finally:
         os.close(folder)
+    return True

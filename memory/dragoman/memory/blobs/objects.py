@@ -9,7 +9,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import from_url
 
 from dragoman.memory.blobs.place import NoBlob
@@ -50,6 +50,16 @@ class Objects:
             await obstore.put_async(self._store, name, data)
         except (BaseError, OSError) as error:  # OSError: there is no such bucket, or it is not ours
             raise self._busy(error) from None
+
+    async def create(self, name: str, data: bytes) -> bool:
+        """See ``BlobPlace.create``. A store that knows no condition writes what comes last."""
+        try:
+            await obstore.put_async(self._store, name, data, mode="create")
+        except AlreadyExistsError:
+            return False
+        except (BaseError, OSError) as error:
+            raise self._busy(error) from None
+        return True
 
     async def get(self, name: str) -> bytes:
         """See ``BlobPlace.get``."""

@@ -27,6 +27,10 @@ class BlobPlace(Protocol):
         """Keep bytes; they are safe when this returns. What is there already is written anew, and is as young."""
         ...
 
+    async def create(self, name: str, data: bytes) -> bool:
+        """Keep bytes unless there are some under this name; whether there were none. Of several at once one is."""
+        ...
+
     async def get(self, name: str) -> bytes:
         """The bytes. Raises ``NoBlob``."""
         ...

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from dragoman.memory.blobs.aside import Blobs, Name
+from dragoman.memory.blobs.claiming import claim_place
 from dragoman.memory.errors import DragomanError
 
 __all__ = ["sweep", "sweep_on"]
@@ -34,11 +35,12 @@ async def sweep(blobs: Blobs, unused: Callable[[list[Name]], Awaitable[list[Name
     return count
 
 
-async def sweep_on(blobs: Blobs, unused: Callable[[list[Name]], Awaitable[list[Name]]]) -> None:
-    """Sweep now and then, until cancelled."""
+async def sweep_on(blobs: Blobs, ledger: str, unused: Callable[[list[Name]], Awaitable[list[Name]]]) -> None:
+    """Sweep now and then what is this ledger's, until cancelled."""
     while True:
         await asyncio.sleep(min(_OFTEN, blobs.grace))
         try:
+            await claim_place(blobs.place, ledger)  # whose it is may have been changed by hand
             await sweep(blobs, unused)
         except DragomanError:  # out of reach: the next time
             continue

@@ -27,7 +27,7 @@ SELECT c.relname, array_agg(a.attname::text ORDER BY a.attnum)
 FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
 WHERE NOT a.attisdropped AND a.attgenerated = ''
   AND c.relnamespace = current_schema()::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
-  AND c.relname NOT IN ('migrations', 'workers', 'store_words') AND NOT starts_with(c.relname, 'kept_of_')
+  AND c.relname NOT IN ('identity', 'migrations', 'workers', 'store_words') AND NOT starts_with(c.relname, 'kept_of_')
   AND (c.relname, a.attname) NOT IN (('threads', 'first_at'), ('threads', 'last_at'))
 GROUP BY c.relname ORDER BY c.relname
 """

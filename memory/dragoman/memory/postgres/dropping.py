@@ -3,7 +3,7 @@
 What must be kept of a day is copied beside it, some threads at a time. Then one short transaction puts it in the day's
 place, if nobody has written to the day meanwhile. It waits some milliseconds for its lock and is tried again later, for
 whoever waits for a lock on ``events`` has all commits wait behind it. The steps are functions of the database
-(``migrations/postgres/0071_short_locks.sql``). Above: ``ledger.py``. Below: ``runner.py``.
+(``migrations/postgres/0071_keeping.sql``). Above: ``ledger.py``. Below: ``runner.py``.
 """
 
 from __future__ import annotations

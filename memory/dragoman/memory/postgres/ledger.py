@@ -37,7 +37,7 @@ from dragoman.memory.sealing.references import BLOBS_UNNAMED
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
-from dragoman.memory.verbs.blobs import refers_to_blobs, unused_blobs
+from dragoman.memory.verbs.blobs import ledger_name, refers_to_blobs, unused_blobs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -100,7 +100,7 @@ class PostgresLedger(
 
     async def open(self) -> None:
         """See ``Ledger.open``. Raises ``LedgerBusy`` when the database cannot be reached, ``MasterKeyMissing``, and
-        ``Conflict`` when there are blobs and no ``blobs``."""
+        ``Conflict`` when there are blobs and no ``blobs``, or they are another's."""
         if self._opened is not None:
             return
         await self.migrate()
@@ -118,18 +118,22 @@ class PostgresLedger(
         await pool.open()
         keys = None if self._masters is None else Keyring(self._masters)
         runner = Runner(pool, self._patience, self._told, keys, self._blobs)
+        name = ""
         if not self._keyless:
             try:
                 check_known(await runner.read(_masters_used), self._masters)
                 if self._blobs is None and await runner.read(refers_to_blobs):
                     raise Conflict(BLOBS_UNNAMED)
+                name = await runner.read(ledger_name)
+                if self._blobs is not None:
+                    await self._blobs.claim(name)
             except BaseException:
                 await pool.close()
                 raise
         self._bell = Bell(self._url, runner.notify)
         self._opened = pool, runner, Lanes(runner, self._remembered)
-        if self._blobs is not None:
-            self._sweeping = asyncio.create_task(sweep_on(self._blobs, self._unused_blobs))
+        if self._blobs is not None and name:
+            self._sweeping = asyncio.create_task(sweep_on(self._blobs, name, self._unused_blobs))
 
     async def migrate(self) -> list[str]:
         """Apply the migrations that the database lacks; their names. Raises ``LedgerBusy``, ``Conflict``."""

@@ -30,6 +30,7 @@ _LOOK_ACROSS: Final = frozenset(
         "admission._undriven",
         "admission._waits",
         "admission._withdraw",
+        "blobs.ledger_name",
         "blobs.refers_to_blobs",
         "blobs.unused_blobs",
         "claim.claim",

@@ -14,6 +14,18 @@ UNION ALL SELECT 1 FROM artifacts INDEXED BY artifacts_data_blobs WHERE tenant =
 UNION ALL SELECT 1 FROM store_items INDEXED BY store_items_value_blobs WHERE tenant = ?1 AND substr(value, 5, 32) = ?2 AND substr(value, 1, 4) = x'02d76467'
 LIMIT 1;
 
+-- :name ledger_name
+-- Where it is not what it was born as.
+SELECT name FROM identity WHERE one = 1;
+
+-- :name ledger_born
+-- When its first migration was applied.
+SELECT at FROM migrations WHERE number = 1;
+
+-- :name name_ledger
+-- name
+INSERT INTO identity (one, name) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET name = excluded.name;
+
 -- :name any_blob_reference
 SELECT 1 FROM runs INDEXED BY runs_input_blobs WHERE substr(input, 1, 4) = x'02d76467'
 UNION ALL SELECT 1 FROM runs INDEXED BY runs_message_blobs WHERE substr(message, 1, 4) = x'02d76467'

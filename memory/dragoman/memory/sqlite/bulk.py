@@ -18,7 +18,7 @@ from dragoman.memory.verbs.store_items import tenant_word
 __all__ = ["SqliteBulk"]
 
 _TABLES: Final = (
-    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('migrations', 'workers')"
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('identity', 'migrations', 'workers')"
     " AND name NOT LIKE 'sqlite%' AND name NOT LIKE 'store~_words%' ESCAPE '~' ORDER BY name"
 )
 _VIRTUAL: Final[Mapping[str, Mapping[str, str]]] = {

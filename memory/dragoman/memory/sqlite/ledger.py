@@ -44,7 +44,7 @@ from dragoman.memory.verbs import (
 )
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
-from dragoman.memory.verbs.blobs import unused_blobs
+from dragoman.memory.verbs.blobs import ledger_name, unused_blobs
 from dragoman.memory.verbs.cron_verbs import CronVerbs
 from dragoman.memory.verbs.keeping_verbs import KeepingVerbs
 from dragoman.memory.verbs.kept_verbs import KeptVerbs
@@ -88,13 +88,14 @@ class SqliteLedger(
     async def open(self) -> None:
         """See ``Ledger.open``. All leases end: their holders went with the last process.
 
-        Raises ``MasterKeyMissing``, and ``Conflict`` when there are blobs and no ``blobs``.
+        Raises ``MasterKeyMissing``, and ``Conflict`` when there are blobs and no ``blobs``, or they are another's.
         """
         if self._opened is not None:
             return
         await asyncio.to_thread(self._lock.acquire)
         try:
             db = await asyncio.to_thread(_open, self._path, self._masters, self._blobs)
+            name = await _claimed(db, self._blobs)
             reader = Reader(self._path, self._masters, self._blobs)
         except BaseException:
             self._lock.release()
@@ -104,7 +105,7 @@ class SqliteLedger(
         self._opened = WriterAndReader(writer, reader)
         await writer.run(claim.expire_leases)
         if self._blobs is not None:
-            self._sweeping = asyncio.create_task(sweep_on(self._blobs, self._unused_blobs))
+            self._sweeping = asyncio.create_task(sweep_on(self._blobs, name, self._unused_blobs))
 
     async def close(self) -> None:
         """See ``Ledger.close``."""
@@ -277,3 +278,15 @@ def _open(path: Path, masters: MasterKeys | None, blobs: Blobs | None) -> sqlite
         db.close()
         raise
     return db
+
+
+async def _claimed(db: sqlite3.Connection, blobs: Blobs | None) -> str:
+    """The ledger's name, under which the place of its blobs is its own."""
+    try:
+        name = ledger_name(db)
+        if blobs is not None:
+            await blobs.claim(name)
+    except BaseException:
+        db.close()
+        raise
+    return name

@@ -23,6 +23,7 @@ from dragoman.memory.sealing.turning import After
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.sealed import check_keys
 from dragoman.memory.statements import SQL
+from dragoman.memory.verbs.blobs import ledger_name
 
 __all__ = ["SqliteSealing"]
 
@@ -56,6 +57,8 @@ class SqliteSealing:
         return asyncio.run(self._with_blobs(self._blobs, table, after))
 
     async def _with_blobs(self, blobs: Blobs, table: str, after: After) -> turning.Piece:
+        await blobs.claim(self._piece(ledger_name))
+
         def piece(db: sqlite3.Connection) -> turning.Piece:
             cells = self._cells(db)
             return turning.seal_rows(db.execute, cells, References(blobs, cells), table, after)
