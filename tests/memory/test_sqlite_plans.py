@@ -35,13 +35,15 @@ MAY_SCAN = {
 }
 OF_THE_STATEMENT = ("active", "json_each", "(subquery", "CONSTANT ROW", "kinds", "tenants", "places", "due", "woken")
 
-# These are bounded by one run, one thread's open runs, what is active, or how many crons a tenant may have.
+# These are bounded by one run, one thread's open runs, what is active, how many crons a tenant may have, or how many
+# threads with a pair are sorted.
 SORTED = {
     *(
         f"crons_by_{order}{way}"
         for order in ("thread_id", "updated_at", "next_at", "end_at")
         for way in ("", "_descending")
     ),
+    *(f"threads_of_facet_by_{order}_{way}" for order in ("updated_at", "thread_id") for way in ("up", "down")),
     "active_runs_of_thread",
     "answered_until",
     "artifacts_of_run",
@@ -101,7 +103,7 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("threads_by_updated_at_up", "threads_updated (tenant=?)"),
         ("threads_by_thread_id_down", "PRIMARY KEY (tenant=?)"),
         ("threads_needing_attention_down", "threads_attention (tenant=? AND status=?)"),
-        ("threads_of_facet_down", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=?)"),
+        ("threads_of_facet_by_created_at_down", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=?)"),
         ("runs_of_facet_before", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=? AND ordinal<?)"),
         ("page_by_updated_at_down", "COVERING INDEX threads_updated (tenant=?)"),
         ("page_by_created_at_down", "COVERING INDEX threads_newest (tenant=?)"),

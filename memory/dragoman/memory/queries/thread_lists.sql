@@ -28,16 +28,30 @@ SELECT {thread_row} FROM threads AS t WHERE {thread_matches} ORDER BY t.id DESC;
 -- :name threads_by_thread_id_up
 SELECT {thread_row} FROM threads AS t WHERE {thread_matches} ORDER BY t.id;
 
--- :name threads_of_facet_down
--- tenant, status, text of the metadata, text of the values, kind, key, value
-SELECT {thread_row} FROM facets AS f CROSS JOIN threads AS t
+-- :name of_facet
+FROM facets AS f CROSS JOIN threads AS t
 WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND t.id = f.id AND {thread_matches}
-ORDER BY f.ordinal DESC;
 
--- :name threads_of_facet_up
-SELECT {thread_row} FROM facets AS f CROSS JOIN threads AS t
-WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND t.id = f.id AND {thread_matches}
-ORDER BY f.ordinal;
+-- :name threads_of_facet_by_created_at_down
+-- tenant, status, text of the metadata, text of the values, kind, key, value
+SELECT {thread_row} {of_facet} ORDER BY f.ordinal DESC;
+
+-- :name threads_of_facet_by_created_at_up
+SELECT {thread_row} {of_facet} ORDER BY f.ordinal;
+
+-- In another order: for a pair that not too many have.
+
+-- :name threads_of_facet_by_updated_at_down
+SELECT {thread_row} {of_facet} ORDER BY t.updated_at DESC, t.ordinal DESC;
+
+-- :name threads_of_facet_by_updated_at_up
+SELECT {thread_row} {of_facet} ORDER BY t.updated_at, t.ordinal;
+
+-- :name threads_of_facet_by_thread_id_down
+SELECT {thread_row} {of_facet} ORDER BY t.id DESC;
+
+-- :name threads_of_facet_by_thread_id_up
+SELECT {thread_row} {of_facet} ORDER BY t.id;
 
 -- :name threads_needing_attention_down
 -- By the index threads_attention, whose condition is repeated.

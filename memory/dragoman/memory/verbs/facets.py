@@ -38,7 +38,7 @@ _NEVER: Final = frozenset({"traceparent"})
 
 
 class Facet(NamedTuple):
-    """A pair as the index has it; ``number`` is how many have it, up to ``FEW``."""
+    """A pair as the index has it; ``number`` is how many have it, up to as many as were counted."""
 
     key: str
     value: str
@@ -58,11 +58,12 @@ def drop(tx: Tx, tenant: str, kind: Kind, metadata: Mapping[str, Json], ordinal:
         tx.execute(_DELETE, (tenant, kind, facet.key, facet.value, ordinal))
 
 
-def best(db: Executes, tenant: str, wanted: Mapping[Kind, Mapping[str, Json] | None]) -> Facet | None:
-    """The pair of the filters on these kinds that the fewest have; None where no pair is indexed."""
+def best(db: Executes, tenant: str, wanted: Mapping[Kind, Mapping[str, Json] | None], most: int = FEW) -> Facet | None:
+    """The pair of the filters on these kinds that the fewest have, counted up to ``most``; None where none is
+    indexed."""
     pairs = [facet for kind, filtered in wanted.items() for facet in facets_of(filtered or {}, kind)]
     # All are asked for before the first is read: over a network that is one exchange.
-    asked = [db.execute(_COUNT, (tenant, facet.kind, facet.key, facet.value, FEW)) for facet in pairs]
+    asked = [db.execute(_COUNT, (tenant, facet.kind, facet.key, facet.value, most)) for facet in pairs]
     counted = [facet._replace(number=count.fetchone()[0]) for facet, count in zip(pairs, asked, strict=True)]
     return min(counted, key=lambda facet: facet.number, default=None)
 
