@@ -74,6 +74,7 @@ def templates(port: int, threads: int = 8, runs: int = 5) -> list[str]:
         _, thread = client.ask("POST", "/threads", {"metadata": {"team": f"team-{number}"}}, SDK)
         id = thread["thread_id"]
         client.ask("PATCH", f"/threads/{id}", {"metadata": {"case": id}}, SDK)
+        client.ask("POST", f"/threads/{id}/state", {"values": {"order": id, "stage": f"stage-{number}"}}, SDK)
         for _ in range(runs):
             body = {"assistant_id": "everyday", "input": {"text": "hello"}, "metadata": {"of": id}}
             client.ask("POST", f"/threads/{id}/runs/wait", body, SDK)
@@ -112,6 +113,10 @@ def questions(threads: list[str]) -> dict[str, Callable[[], Request]]:
         "threads of a team (one of 8)": search(limit=10, metadata={"team": "team-3"}),
         "the thread of a case": search(limit=10, metadata=lambda: {"case": any_thread()}),
         "threads of a case that is not": search(limit=10, metadata={"case": "none"}),
+        "the thread with a value": search(limit=10, values=lambda: {"order": any_thread()}),
+        "threads with a value (one of 8) by their last change": search(
+            limit=10, values={"stage": "stage-3"}, sort_by="updated_at"
+        ),
         "idle threads": search(limit=10, status="idle"),
         "waiting threads (none)": search(limit=10, status="interrupted"),
         "threads by their last change": search(limit=10, sort_by="updated_at", sort_order="asc"),
