@@ -47,7 +47,8 @@ _LAST = SQL["last_assistant_version"]
 _VERSION = SQL["assistant_version"]
 _VERSIONS = SQL["assistant_versions"]
 _KEPT = SQL["assistants_kept"]
-_DELETE = (SQL["delete_crons_of_assistant"], SQL["delete_assistant_versions"], SQL["delete_assistant"])
+# It first: a version that somebody was adding is there then.
+_DELETE = (SQL["delete_assistant"], SQL["delete_assistant_versions"], SQL["delete_crons_of_assistant"])
 
 
 # -- changing ---------------------------------------------------------------------------------------------------------

@@ -63,8 +63,8 @@ def retry_dead_letter(db: Executes, number: int, tenant: str | None) -> bool:
     if letter is None:
         return False
     ordinal, seq, part, _ = letter
+    db.execute(_SET_PLACE, (seq - 1, part, now_micros(), ordinal))  # first: who is sending it is done with it then
     db.execute(_DELETE_FROM, (ordinal, seq, part))
-    db.execute(_SET_PLACE, (seq - 1, part, now_micros(), ordinal))
     return True
 
 

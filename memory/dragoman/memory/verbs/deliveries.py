@@ -91,7 +91,8 @@ def drop_delivery(tx: Tx, tenant: str, run_id: str, delivery_id: str) -> bool:
     found = tx.execute(_BY_ID, (tenant, run_id, delivery_id)).fetchone()
     if found is None:
         return False
-    for statement in (_DELETE_LETTERS, _DELETE_SECRET, _DELETE):
+    # It first, as who sends it: what he is writing of it is there then.
+    for statement in (_DELETE, _DELETE_LETTERS, _DELETE_SECRET):
         tx.execute(statement, (delivery_of(found).ordinal,))
     return True
 
