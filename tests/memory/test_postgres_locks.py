@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from typing import Any, LiteralString
 
 import psycopg
 import pytest
 
+from dragoman.memory.admission import ClaimTerms
+from dragoman.memory.assistants import NewAssistant
+from dragoman.memory.outbox import Delivery, NewDelivery
 from dragoman.memory.postgres.ledger import PostgresLedger
 
-from .helpers import TENANT
+from .helpers import TENANT, WORKER, start, submission
 from .postgres_ledgers import url_of
 
 pytestmark = pytest.mark.anyio
@@ -40,6 +43,14 @@ async def waits(url: str, number: int = 1) -> None:
     async with asyncio.timeout(10), await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
         while await (await db.execute(_WAITING)).fetchone() != (number,):
             continue
+
+
+def deadlocks(url: str) -> int:
+    """How often some of the database's transactions have waited for one another."""
+    with psycopg.connect(url) as db:
+        found = db.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert found is not None
+    return int(found[0])
 
 
 async def holds_nothing_else(
@@ -71,3 +82,78 @@ async def test_items_that_were_found_are_refreshed_in_one_order(ledger: Postgres
     search = ledger.search_items(TENANT, ["a"], query="apple")
     first: LiteralString = "SELECT 1 FROM store_items WHERE key = 'first'"
     await holds_nothing_else(url, first, search, "SELECT 1 FROM store_items WHERE key = 'second'")
+
+
+async def test_claims_that_begin_at_different_tenants_do_not_wait_for_one_another(
+    ledger: PostgresLedger, url: str
+) -> None:
+    before = deadlocks(url)
+    for n in range(34):
+        for thread in ("at work", "waits"):
+            born = await ledger.submit(submission(tenant=f"t{n:02}", thread_id=thread, tenant_limit=1), WORKER)
+            assert (born.lease is not None) is (thread == "at work")
+
+    def claim(after: str) -> asyncio.Task[Any]:
+        terms = ClaimTerms(kinds={"refunds": ("1",)}, tenant_limit=1, after=after)
+        return asyncio.create_task(ledger.claim("w2", 4, 30.0, terms))
+
+    with psycopg.connect(url) as db:
+        db.execute("SELECT pg_advisory_xact_lock(hashtextextended('tenant:t31', 1))")
+        late = claim("t15")
+        await waits(url)
+        early = claim("")
+        await waits(url, 2)
+    assert [*(await late), *(await early)] == []
+    await ledger.close()  # what its connections counted is told when they end
+    assert deadlocks(url) == before
+
+
+async def _while_another_letter_is_written(
+    ledger: PostgresLedger, url: str, change: Callable[[Delivery, int], Coroutine[Any, Any, bool]]
+) -> None:
+    """Change a delivery that has a dead letter, while it is sent and has another one written."""
+    run, _ = await start(ledger)
+    delivery = await ledger.add_delivery(NewDelivery(TENANT, run.id, "d", "webhook", "http://a"), 5)
+    letter: LiteralString = (
+        "INSERT INTO dead_letters (tenant, delivery, seq, part, attempts, error, at, stopped)"
+        " VALUES (%s, %s, %s, 0, 1, '', 0, 0)"
+    )
+    with psycopg.connect(url) as db:
+        db.execute(letter, (TENANT, delivery.ordinal, 1))
+    [known] = await ledger.dead_letters(TENANT)
+    with psycopg.connect(url) as db:  # as move_delivery does
+        db.execute("UPDATE deliveries SET cursor = 2")
+        changed = asyncio.create_task(change(delivery, known.number))
+        await waits(url)
+        db.execute(letter, (TENANT, delivery.ordinal, 2))
+    assert await changed
+    assert (await ledger.count_deliveries(TENANT)).dead_letters == 0
+
+
+async def test_of_a_delivery_that_is_dropped_while_it_is_sent_no_letter_is_left(
+    ledger: PostgresLedger, url: str
+) -> None:
+    await _while_another_letter_is_written(ledger, url, lambda d, _: ledger.drop_delivery(TENANT, d.run_id, d.id))
+
+
+async def test_of_a_delivery_that_is_sent_again_from_a_letter_on_no_later_letter_is_left(
+    ledger: PostgresLedger, url: str
+) -> None:
+    await _while_another_letter_is_written(ledger, url, lambda _, number: ledger.retry_dead_letter(number, TENANT))
+
+
+async def test_of_an_assistant_that_is_deleted_while_it_is_changed_no_version_is_left(
+    ledger: PostgresLedger, url: str
+) -> None:
+    await ledger.create_assistant(NewAssistant(TENANT, "a", "refunds", "A"))
+    with psycopg.connect(url) as db:  # as update_assistant does
+        db.execute(
+            "INSERT INTO assistant_versions SELECT tenant, assistant_id, 2, agent, name, description, created_at,"
+            " config, context, metadata FROM assistant_versions"
+        )
+        db.execute("UPDATE assistants SET version = 2")
+        deleted = asyncio.create_task(ledger.delete_assistant(TENANT, "a"))
+        await waits(url)
+    await deleted
+    with psycopg.connect(url) as db:
+        assert db.execute("SELECT count(*) FROM assistant_versions").fetchone() == (0,)

@@ -27,6 +27,8 @@ _RUNNING_OF_TENANT = SQL["running_of_tenant"]
 _ANY_OF_AGENT = SQL["any_due_of_agent"]
 _ANY_OF_TENANT = SQL["count_due_of_tenant"]
 
+# Whoever counts tenants a window after the other, from wherever he begins: two at once would wait for one another.
+_CLAIMS = "claims"
 # So many tenants at least are compared when a place is given away.
 _FEWEST_TENANTS = 16
 
@@ -74,6 +76,8 @@ def next_runs(tx: Tx, places: int, terms: ClaimTerms) -> Iterator[Candidate]:
     kinds = [kind for (kind,) in tx.execute(_KINDS, (0,)).fetchall() if drives(terms.kinds, *kind_of(kind))]
     if not kinds:
         return
+    if terms.tenant_limit is not None:
+        tx.alone([_CLAIMS])
     room = _agents_room(tx, {kind_of(kind)[0] for kind in kinds}, terms)
     left = places
     for window in _windows(tx, kinds, terms.after, max(places, _FEWEST_TENANTS)):
