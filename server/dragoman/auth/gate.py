@@ -1,4 +1,5 @@
-"""The gate: puts the caller into ``scope["dragoman.principal"]``, or answers 401 (RFC 6750 section 3).
+"""The gate: puts the caller into ``scope["dragoman.principal"]``, or answers 401 (RFC 6750 section 3); 503 where keys
+cannot be looked up.
 
 Knows keys and public paths, nothing of what a caller may do. Bearer tokens of identity providers are not read here.
 """
@@ -9,6 +10,7 @@ import re
 
 from dragoman.auth.asgi import ASGIApp, Headers, Receive, Scope, Send, header, refuse, route_path
 from dragoman.auth.keys import KeyRing
+from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.model import Principal
 
 __all__ = ["LOCAL", "KeyGate", "LocalGate", "is_public", "key_in"]
@@ -56,7 +58,11 @@ class KeyGate:
             await self.app(scope, receive, send)
             return
         key = key_in(scope["headers"])
-        principal = None if key is None else await self.ring.principal(key)
+        try:
+            principal = None if key is None else await self.ring.principal(key)
+        except LedgerBusy as error:
+            await refuse(scope, send, 503, "ledger_busy", error.message, [(b"retry-after", b"1")])
+            return
         if principal is None:
             await self._challenge(scope, send, shown=key is not None)
             return

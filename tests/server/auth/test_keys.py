@@ -9,7 +9,7 @@ import pytest
 
 from dragoman.auth import KeyGate, KeyRing, make_key
 from dragoman.auth.asgi import Receive, Scope, Send
-from dragoman.memory.errors import InputInvalid
+from dragoman.memory.errors import InputInvalid, LedgerBusy
 from dragoman.memory.model import ApiKey
 
 pytestmark = pytest.mark.anyio
@@ -177,6 +177,22 @@ PRIVATE = [
 async def test_everything_else_needs_a_key(path: str) -> None:
     async with _client(Table()) as client:
         assert (await client.get(path)).status_code == 401
+
+
+class Away(Table):
+    """A key table that is out of reach."""
+
+    async def find_key(self, secret_hash: bytes) -> ApiKey | None:
+        raise LedgerBusy("The database is out of reach.")
+
+
+async def test_a_key_that_cannot_be_looked_up_now_is_not_called_wrong() -> None:
+    table = Away()
+    async with _client(table) as client:
+        answer = await client.get("/threads", headers={"X-API-Key": table.new()})
+        assert (await client.get("/ok")).text == "nobody"
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert (answer.json()["code"], answer.json()["message"]) == ("ledger_busy", "The database is out of reach.")
 
 
 @pytest.mark.parametrize("path", ["/mcp", "/a2a/refunds"])
