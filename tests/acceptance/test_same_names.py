@@ -179,7 +179,7 @@ async def test_a_subscription_honours_and_tells_nothing_of_another_tenant(either
         acknowledged = await anext(events)
         assert acknowledged["params"]["notifications"] == {"resourceSubscriptions": [item, own]}
         for http, uri in ((ada, item), (cleo, own)):
-            put = {"namespace": ["watched"], "key": uri.rpartition("/")[2], "value": {}}
+            put: dict[str, Any] = {"namespace": ["watched"], "key": uri.rpartition("/")[2], "value": {}}
             assert (await http.put("/store/items", json=put)).is_success
         assert (await anext(events))["params"]["uri"] == own
 
