@@ -76,10 +76,9 @@ class House:
     async def held(self) -> Counter[str]:
         """What the server holds, once all requests have ended: by kind and number."""
         state = self.server.server_state
-        for _ in range(2_000):
-            if not state.tasks and len(state.connections) <= 1:
-                break
-            await asyncio.sleep(0.005)
+        async with asyncio.timeout(30):
+            while state.tasks or len(state.connections) > 1:  # noqa: ASYNC110 - uvicorn tells nobody of its connections
+                await asyncio.sleep(0.005)
         gc.collect()
         kinds = Counter(f"{type(o).__module__}.{type(o).__qualname__}" for o in gc.get_objects())
         face = {kind: count for kind, count in kinds.items() if kind.startswith("dragoman.mcp.")}

@@ -39,7 +39,7 @@ WORDS: Final = [f"word{n}" for n in range(40)]
 async def slow_talker(ctx: Context, text: str) -> str:
     for word in WORDS:
         await ctx.stream_text(f"{word} ")
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # its work
     if text == "ask":
         return f"answered {await ctx.ask('Enough?', key='enough')}"
     return f"{' '.join(WORDS)} "

@@ -34,7 +34,7 @@ async def effect(ctx: Context, n: int) -> int:
 @tool
 async def slow_effect(ctx: Context, n: int) -> int:
     """A side effect that takes its time."""
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # its work
     _write(f"{ctx.idempotency_key} {ctx.attempt}")
     await ctx.emit("attempt", ctx.attempt)
     return n

@@ -80,7 +80,7 @@ class Storm:
         began = time.monotonic()
         while not await invariants.settled(self.database.rows):
             assert time.monotonic() - began < _SETTLE_S, await self._stuck()
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_LOOK)  # what is waited for is other processes' doing
         acknowledged = {**self.load.acknowledged, **self.watchers.acknowledged}
         followed = await self.watchers.compare(self.load.urls[0])
         found = await invariants.check(self.database.rows, acknowledged, self.folder / "effects.txt")

@@ -58,7 +58,7 @@ async def test_a_full_disk_under_sqlite_loses_nothing_that_was_acknowledged(tmp_
             began = time.monotonic()
             while not await invariants.settled(rows):
                 assert time.monotonic() - began < 120, server.said()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # what is waited for is another process's doing
             found = await invariants.check(rows, load.acknowledged, tmp_path / "effects.txt")
         how = "a full file system" if disk.mounted else "a limit on files"
         print(

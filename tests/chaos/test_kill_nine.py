@@ -106,7 +106,7 @@ class Submitter:
                     await client.get(f"/runs/{answer.json()['run_id']}/wait")
                 else:
                     assert answer.status_code == 429, answer.text
-                    await asyncio.sleep(0.05)
+                    await asyncio.sleep(0.05)  # a client's own pace
             except httpx.TransportError:
                 return
 

@@ -50,7 +50,7 @@ class Watchers(Clients):
             number += 1
             opened = await self._open(number)
             if opened is None:
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE)  # who is refused comes back in a while
                 continue
             thread, run_id = opened
             self.acknowledged[run_id] = "works"
@@ -77,7 +77,7 @@ class Watchers(Clients):
                         seen.append(frame)
                 except httpx.TransportError:
                     self.cuts += 1
-                    await asyncio.sleep(_PAUSE)
+                    await asyncio.sleep(_PAUSE)  # the server may be away, which nothing tells the end of
 
     async def _frames(self, url: str, last: str) -> AsyncGenerator[Frame]:
         """Whole frames: event, id, data. Raises ``TransportError`` when the stream is cut or there is none."""

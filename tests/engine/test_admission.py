@@ -31,17 +31,29 @@ async def until(engine: Engine, caller: Principal, run: Run, status: RunStatus) 
 
 async def test_no_more_runs_of_an_agent_are_at_work_than_it_has_places(start: Start, caller: Principal) -> None:
     now, most = 0, 0
+    full, go = asyncio.Event(), asyncio.Event()
 
     @agent(concurrency=2)
     async def narrow(ctx: Context) -> None:
         nonlocal now, most
         now += 1
         most = max(most, now)
-        await asyncio.sleep(0.02)
+        if now == 2:
+            full.set()
+        await go.wait()
         now -= 1
 
-    async with start(narrow) as engine:
-        runs = await asyncio.gather(*(engine.run(caller, RunRequest("narrow")) for _ in range(7)))
+    @agent
+    async def wide(ctx: Context) -> None:
+        pass
+
+    async with start(narrow, wide) as engine:
+        waiting = [asyncio.create_task(engine.run(caller, RunRequest("narrow"))) for _ in range(7)]
+        await full.wait()
+        await engine.run(caller, RunRequest("wide"))  # which comes after them, and is taken
+        assert now == 2
+        go.set()
+        runs = await asyncio.gather(*waiting)
     assert {run.status for run in runs} == {RunStatus.SUCCEEDED}
     assert most == 2
 
@@ -118,7 +130,7 @@ async def test_who_comes_later_does_not_pass_those_who_wait_for_a_place(start: S
     @agent
     async def notes(ctx: Context, n: int) -> None:
         order.append(n)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # its work
 
     async with start(notes, settings=EngineSettings(concurrency=1)) as engine:
         runs = [await engine.accept(caller, RunRequest("notes", {"n": n})) for n in range(12)]

@@ -91,7 +91,7 @@ async def state(engine: Engine, run: Run, *, until: Callable[[Delivery], bool], 
         found, _ = await engine.ledger.delivery(run.tenant, run.id, id)
         if until(found):
             return found
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # nobody is told of an attempt; the deadline of the test bounds it
 
 
 def is_done(delivery: Delivery) -> bool:
@@ -383,7 +383,7 @@ async def test_a_forgotten_run_is_told_no_more(serve: Serve, caller: Principal) 
         await there.wait(1)
         await engine.delete_run(caller, run.id)
         while engine.outbox.at_work or await engine.ledger.next_delivery(["plain"]):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # nobody is told that nothing more is sent
 
 
 async def test_a_resent_request_adds_no_delivery(serve: Serve, caller: Principal) -> None:

@@ -79,7 +79,7 @@ class Server:
                     if (await client.get(f"{self.url}{self._ready}")).status_code == 200:
                         return
                 except httpx.TransportError:
-                    await asyncio.sleep(0.02)
+                    await asyncio.sleep(0.02)  # the port is not open yet; no event tells when it is
 
     def _command(self) -> list[str]:
         serve = ["-m", "dragoman.cli", "serve", str(self._agents)]

@@ -47,7 +47,7 @@ def _cancel(id: Any) -> dict[str, Any]:
 async def dawdle(ctx: CallContext, word: str) -> str:
     """Say that it works, and take a while."""
     await ctx.progress(1, 2, word)
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.3)  # its work
     return word
 
 

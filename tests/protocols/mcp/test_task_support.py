@@ -42,7 +42,7 @@ async def job(ctx: Context) -> str:
 @agent(task_support="forbidden")
 async def greet(ctx: Context, name: str) -> str:
     """Never a task."""
-    await asyncio.sleep(0.02)
+    await asyncio.sleep(0.02)  # longer than a call is answered at once
     return f"Hello, {name}!"
 
 
@@ -73,7 +73,7 @@ async def named(ctx: Context, quick: bool = False) -> str:
 async def refuses(ctx: Context, slowly: bool = False) -> str:
     """Raise an error of the request."""
     if slowly:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # longer than a call is answered at once
     raise RequestError("the quota is used up", code=-31000, data={"left": 0})
 
 
