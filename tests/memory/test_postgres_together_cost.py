@@ -24,11 +24,12 @@ INSERT INTO threads (tenant, id, ordinal, status, created_at, updated_at, checkp
 SELECT 'acme', 'th-' || n, n, 'busy', n, n, 0, '{}', 1 FROM generate_series(0, %(count)s) AS n
 """
 _RUNS = """
-INSERT INTO runs (ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject, attempt,
-    crashes, cancel_requested, cancel_reason, rollback, woken, first_seq, base_checkpoint, interrupts, artifacts, emitted,
-    metadata, rank, blocked, lease_owner, lease_until, ended_at)
-SELECT nextval('run_ordinals'), 'acme', %(status)s || '-' || n, %(status)s || n, 'a', '1', %(status)s, n, n, '', 1,
-    0, 0, '', 0, 0, 1, 0, 0, 0, 0, '{}', 0, 0, 'w', n, CASE %(status)s WHEN 'running' THEN NULL ELSE n END
+INSERT INTO runs (ordinal, tenant, id, thread_id, agent, agent_version, status, created_at, updated_at, subject,
+    attempt, crashes, cancel_requested, cancel_reason, rollback, woken, first_seq, base_checkpoint, interrupts,
+    artifacts, emitted, metadata, rank, blocked, lease_owner, lease_until, ended_at)
+SELECT nextval('run_ordinals'), 'acme', %(status)s || '-' || n, %(status)s || n, 'a', '1', %(status)s, n, n, '',
+    1, 0, 0, '', 0, 0, 1, 0, 0,
+    0, 0, '{}', 0, 0, 'w', n, CASE %(status)s WHEN 'running' THEN NULL ELSE n END
 FROM generate_series(0, %(count)s) AS n
 """
 

@@ -145,33 +145,30 @@ class Lanes:
         self._remembered = remembered
         self._lanes: dict[tuple[str, str], _Lane] = {}
 
-    async def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts) -> T:
+    def commit(self, verb: Callable[[Any, Lease, *Ts], T], lease: Lease, *args: *Ts) -> asyncio.Future[T]:
         """Run a verb that writes to a running run. Raises what it raises; ``LedgerBusy``."""
-        wanted = Wanted(lease.tenant, verb, (lease, *args), lease=lease)
-        result: T = await self._add("commit", wanted)
-        return result
+        return self._add("commit", Wanted(lease.tenant, verb, (lease, *args), lease))
 
-    async def open(self, verb: Callable[[Any, Submission, *Ts], T], submission: Submission, *args: *Ts) -> T:
+    def open(self, verb: Callable[[Any, Submission, *Ts], T], submission: Submission, *args: *Ts) -> asyncio.Future[T]:
         """Run a verb that opens a thread with one run. Raises what it raises; ``LedgerBusy``."""
         wanted = Wanted(submission.tenant, verb, (submission, *args), key=submission.idempotency_key)
-        result: T = await self._add("open", wanted)
-        return result
+        return self._add("open", wanted)
 
     async def settle(self) -> None:
         """Wait for what is under way."""
         while tasks := [task for lane in self._lanes.values() for task in lane.tasks]:
             await asyncio.wait(tasks)
 
-    async def _add(self, kind: str, wanted: Wanted) -> Any:
+    def _add(self, kind: str, wanted: Wanted) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._lane(wanted.tenant, kind).add(_Waiting(wanted, future))
-        return await future
+        return future
 
     def _lane(self, tenant: str, kind: str) -> _Lane:
         lane = self._lanes.get((tenant, kind))
         if lane is None:
             if len(self._lanes) >= _MOST_LANES:
                 self._lanes = {key: lane for key, lane in self._lanes.items() if lane.tasks}
-            run: Callable[..., Any] = partial(self._runner.write, **_KINDS[kind])
+            run: Callable[..., Any] = partial(self._runner.write_here, **_KINDS[kind])
             lane = self._lanes[tenant, kind] = _Lane(run, self._remembered)
         return lane

@@ -95,6 +95,13 @@ class Runner:
         silence = _SILENCE if silence is None else silence
         return await self._apart(self._persist(deadline, self._write, deadline, silence, verb, args, expect, relaxed))
 
+    async def write_here(
+        self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None, patience: float | None = None
+    ) -> T:
+        """``write`` within the caller's task, which nobody cancels."""
+        deadline = asyncio.get_running_loop().time() + (self.patience if patience is None else patience)
+        return await self._persist(deadline, self._write, deadline, _SILENCE, verb, args, expect, False)
+
     async def relaxed(self, verb: Callable[[Any, *Ts], T], /, *args: *Ts, expect: Expect | None = None) -> T:
         """``write`` what a crash of the database's server may take."""
         return await self.write(verb, *args, expect=expect, relaxed=True)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from dragoman.memory.blobs.aside import BlobsWanted
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ledger import Lease
-from dragoman.memory.postgres.bridge import Part
+from dragoman.memory.postgres.bridge import Parts
 from dragoman.memory.postgres.dialect import OWN
 from dragoman.memory.postgres.member import Alone, Member, Move
 from dragoman.memory.postgres.remembered import Known, Remembered
@@ -64,7 +64,9 @@ def together(tx: PostgresTx, tenant: str, remembered: Remembered, wanted: Sequen
     opening = sum(one.lease is None for one, _ in going)
     ordinals = tx.send(_ORDINALS, (opening,)) if opening else None
     members = {id(one): _Going(tx, one, known, ordinals) for one, known in going}
-    _run(tx, list(members.values()))
+    parts = Parts(member.run for member in members.values())
+    while parts.go_on():
+        tx.exchange()
     _move(tx, tenant, [move for one in members.values() for move in one.member.moves])
     return [member.outcome if (member := members.get(id(one))) else ALONE for one in wanted]
 
@@ -76,7 +78,6 @@ class _Going:
         self.wanted = wanted
         self.outcome = ALONE
         self.member = Member(tx, ordinals)
-        self._part = Part(wanted.verb, self.member, *wanted.args)
         if known is not None:
             key = known.row.tenant, known.row.thread_id
             self.member.running[known.row.tenant, known.row.id] = known.worker, known.row
@@ -84,19 +85,17 @@ class _Going:
         elif wanted.key is not None:
             self.member.expect(_BY_KEY, wanted.tenant, wanted.key)
 
-    def goes_on(self) -> bool:
-        """Let the verb go on until it wants an answer; whether it does."""
+    def run(self) -> None:
+        """Run the verb; it pauses where it wants an answer."""
+        wanted = self.wanted
         try:
-            if self._part.goes_on():
-                return True
+            self.outcome = Outcome(wanted.verb(self.member, *wanted.args))
         except (Alone, BlobsWanted):
             self._leave(ALONE)
         except Exception as error:
             self._leave(Outcome(error=error))
         else:
-            self.outcome = Outcome(self._part.result)
             self.member.done()
-        return False
 
     def _leave(self, outcome: Outcome) -> None:
         if self.member.asked:
@@ -105,37 +104,37 @@ class _Going:
         self.outcome = outcome
 
 
-def _run(tx: PostgresTx, going: list[_Going]) -> None:
-    while going := [one for one in going if one.goes_on()]:
-        tx.exchange()
-
-
 def _hold(tx: PostgresTx, tenant: str, known: Sequence[Known]) -> None:
     if not known:
         return
-    rows, heads = [one.row for one in known], [one.head for one in known]
-    threads = _array(row.thread_id for row in rows)
-    tx.send(_HOLD_THREADS, (tenant, threads, *(_array(column) for column in zip(*heads, strict=True))))
-    runs = [
-        (r.id, r.attempt, one.worker, r.cancel_requested, r.rollback, r.woken)
-        for one, r in zip(known, rows, strict=True)
-    ]
-    tx.send(_HOLD_RUNS, (tenant, *(_array(column) for column in zip(*runs, strict=True))))
+    rows = [one.row for one in known]
+    last_seqs, checkpoints, statuses = zip(*[one.head for one in known], strict=True)
+    threads = _texts([row.thread_id for row in rows])
+    tx.send(_HOLD_THREADS, (tenant, threads, _numbers(last_seqs), _numbers(checkpoints), _texts(statuses)))
+    runs = (
+        _texts([row.id for row in rows]),
+        _numbers([row.attempt for row in rows]),
+        _texts([one.worker for one in known]),
+        _numbers([row.cancel_requested for row in rows]),
+        _numbers([row.rollback for row in rows]),
+        _numbers([row.woken for row in rows]),
+    )
+    tx.send(_HOLD_RUNS, (tenant, *runs))
 
 
 def _move(tx: PostgresTx, tenant: str, moves: Sequence[Move]) -> None:
     if moves:
-        tx.send(_MOVE_THREADS, (tenant, *(_array(column) for column in zip(*moves, strict=True))))
+        ids, last_seqs, checkpoints, statuses, *times = zip(*moves, strict=True)
+        columns = _texts(ids), _numbers(last_seqs), _numbers(checkpoints), _texts(statuses), *map(_numbers, times)
+        tx.send(_MOVE_THREADS, (tenant, *columns))
 
 
-def _array(values: Iterable[str | int | None]) -> str:
-    """As Postgres writes an array."""
-    return f"{{{','.join(map(_element, values))}}}"
+def _texts(values: Iterable[str]) -> str:
+    """As Postgres writes an array of texts, none of which holds a NUL."""
+    joined = "\x00".join(values).replace("\\", "\\\\").replace('"', '\\"').replace("\x00", '","')
+    return f'{{"{joined}"}}'
 
 
-def _element(value: str | int | None) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return str(value)
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _numbers(values: Iterable[int | None]) -> str:
+    """As Postgres writes an array of numbers."""
+    return f"{{{','.join(map(str, values)).replace('None', 'NULL')}}}"

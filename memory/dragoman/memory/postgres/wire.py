@@ -19,6 +19,8 @@ from dragoman.memory.errors import InputInvalid
 
 __all__ = ["Answer", "Connection", "Failed", "Lost", "Silent"]
 
+_TEXT: Final = pq.Format.TEXT
+_BINARY: Final = pq.Format.BINARY
 _int8 = struct.Struct("!q").unpack
 _int4 = struct.Struct("!i").unpack
 
@@ -66,6 +68,8 @@ _DECODERS: Final[dict[int, Callable[[bytes], Any]]] = {
 def _encoded(value: Any) -> bytes | None:
     if value is None or type(value) is bytes:
         return value
+    if type(value) is int:
+        return b"%d" % value
     text = str(value)
     if "\x00" in text:
         raise InputInvalid("A text holds a NUL character, which Postgres cannot keep.")
@@ -116,8 +120,8 @@ class Connection(psycopg.AsyncConnection[Any]):
                 name = names[text] = b"d%d" % self._named
                 pgconn.send_prepare(name, text.encode())
                 new[place] = text, name
-            formats = [pq.Format.BINARY if type(value) is bytes else pq.Format.TEXT for value in values]
-            pgconn.send_query_prepared(name, data, formats, pq.Format.BINARY)
+            formats = [_BINARY if type(value) is bytes else _TEXT for value in values]
+            pgconn.send_query_prepared(name, data, formats, _BINARY)
         return new
 
     def _answers(
