@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from .house import House
 pytestmark = pytest.mark.anyio
 
 KEY = "dragoman/priority"
+Face = Callable[[httpx.AsyncClient, int], Coroutine[Any, Any, tuple[str, Any]]]
 
 
 async def over_agent_protocol(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
@@ -48,15 +50,19 @@ async def over_mcp(http: httpx.AsyncClient, priority: int) -> tuple[str, Any]:
     return text.text, None if told.is_error else float(text.text)
 
 
-@pytest.mark.parametrize("face", [over_agent_protocol, over_langgraph, over_a2a, over_mcp])
-async def test_a_caller_says_which_of_its_runs_comes_first(house: House, face: Any) -> None:
+async def test_a_caller_says_over_each_face_which_of_its_runs_comes_first(house: House) -> None:
     server = await house.serve("[engine]\nconcurrency = 1\n")
     async with house.client(server) as http:
-        refused, _ = await face(http, 11)
-        assert "must be a whole number from -10 to 10" in refused
-        body: Any = {"agent_id": "holds", "input": {"seconds": 1.5}, "on_disconnect": "continue"}
-        assert (await http.post("/runs", json=body)).status_code == 200
-        async with asyncio.TaskGroup() as group:
-            asked = [group.create_task(face(http, priority)) for priority in (-5, 0, 10)]
-        low, usual, high = [task.result()[1] for task in asked]
-        assert high < usual < low
+        for face in (over_agent_protocol, over_langgraph, over_a2a, over_mcp):
+            await _in_its_order(face, http)
+
+
+async def _in_its_order(face: Face, http: httpx.AsyncClient) -> None:
+    refused, _ = await face(http, 11)
+    assert "must be a whole number from -10 to 10" in refused
+    body: Any = {"agent_id": "holds", "input": {"seconds": 1.5}, "on_disconnect": "continue"}
+    assert (await http.post("/runs", json=body)).status_code == 200
+    async with asyncio.TaskGroup() as group:
+        asked = [group.create_task(face(http, priority)) for priority in (-5, 0, 10)]
+    low, usual, high = [task.result()[1] for task in asked]
+    assert high < usual < low
