@@ -251,4 +251,7 @@ def test_a_run_whose_scalars_stay_as_they_are_pays_nothing_for_the_index(db: sql
         tx.write()
     assert asked == []
     commit.commit(tx, lease, Batch(values={"stage": "paid", "n": 2}))
-    assert [sql.split()[0] for sql in asked] == ["DELETE", "INSERT"]
+    assert [sql.split()[0] for sql in asked] == ["DELETE", "DELETE", "INSERT", "INSERT"]
+    asked.clear()
+    commit.commit(tx, lease, Batch(values={f"k{n}": n for n in range(9)}))
+    assert [sql.split()[0] for sql in asked] == ["INSERT"]

@@ -12,6 +12,18 @@ DELETE FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? AND o
 -- Up to a limit. tenant, kind, key, value, limit
 SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ? AND kind = ? AND key = ? AND value = ? LIMIT ?);
 
+-- :name add_thread_value
+-- tenant, id of the thread, key, value
+INSERT INTO facets (tenant, kind, key, value, ordinal, id)
+SELECT t.tenant, 'value', ?3, ?4, t.ordinal, t.id FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?2 ON CONFLICT DO NOTHING;
+
+-- :name drop_thread_value
+-- While the thread is there. tenant, id of the thread, key, value
+DELETE FROM facets WHERE tenant = ?1 AND kind = 'value' AND key = ?3 AND value = ?4
+AND ordinal = (SELECT t.ordinal FROM threads AS t WHERE t.tenant = ?1 AND t.id = ?2) AND id = ?2;
+
+-- Several at once, for which a statement each would cost more.
+
 -- :name add_thread_values
 -- tenant, id of the thread, JSON list of [key, value]
 INSERT INTO facets (tenant, kind, key, value, ordinal, id)

@@ -25,8 +25,11 @@ __all__ = ["UNREAD", "add_values", "drop_values", "is_whole", "move_values"]
 UNREAD: Final = Facet("", "", 0, "unread")
 """The mark of a thread whose values could not be read."""
 
-_ADD = SQL["add_thread_values"]
-_DROP = SQL["drop_thread_values"]
+_ADD = SQL["add_thread_value"]
+_ADD_ALL = SQL["add_thread_values"]
+_DROP = SQL["drop_thread_value"]
+_DROP_ALL = SQL["drop_thread_values"]
+_ONE_BY_ONE: Final = 3
 _UNMARK = SQL["delete_facet"]
 _HAS_KEY = SQL["has_data_key"]
 _ABSENT: Final = object()
@@ -35,8 +38,11 @@ _WITHIN: Final = frozenset((list, dict))
 
 def add_values(tx: Tx, tenant: str, thread_id: str, values: Mapping[str, Json], ordinal: int) -> None:
     """Index the values of a new thread."""
-    if tx.in_plain:
-        facets.add(tx, tenant, "value", values, ordinal, thread_id)
+    for value in values.values():
+        if type(value) not in _WITHIN:  # most new threads have messages alone
+            if tx.in_plain:
+                facets.add(tx, tenant, "value", values, ordinal, thread_id)
+            return
 
 
 def move_values(tx: Tx, tenant: str, thread_id: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
@@ -45,15 +51,15 @@ def move_values(tx: Tx, tenant: str, thread_id: str, old: Mapping[str, Json], ne
         return
     had, has = _pairs(old), _pairs(new)
     if gone := had - has:  # also where values are sealed: what they were before may be there
-        tx.execute(_DROP, (tenant, thread_id, _listed(gone)))
+        _each(tx, _DROP, _DROP_ALL, tenant, thread_id, gone)
     if (come := has - had) and tx.in_plain:
-        tx.execute(_ADD, (tenant, thread_id, _listed(come)))
+        _each(tx, _ADD, _ADD_ALL, tenant, thread_id, come)
 
 
 def drop_values(tx: Tx, tenant: str, thread_id: str, values: Mapping[str, Json], ordinal: int) -> None:
     """Forget what is indexed of a thread, which is still there."""
     if had := _pairs(values):
-        tx.execute(_DROP, (tenant, thread_id, _listed(had)))
+        _each(tx, _DROP, _DROP_ALL, tenant, thread_id, had)
     tx.execute(_UNMARK, (tenant, UNREAD.kind, UNREAD.key, UNREAD.value, ordinal))
 
 
@@ -77,5 +83,9 @@ def _pairs(values: Mapping[str, Json]) -> set[Facet]:
     return set(facets.facets_of(values, "value"))
 
 
-def _listed(pairs: set[Facet]) -> str:
-    return dumps([(pair.key, pair.value) for pair in pairs]).decode()
+def _each(tx: Tx, one: str, several: str, tenant: str, thread_id: str, pairs: set[Facet]) -> None:
+    if len(pairs) > _ONE_BY_ONE:
+        tx.execute(several, (tenant, thread_id, dumps([(pair.key, pair.value) for pair in pairs]).decode()))
+        return
+    for pair in pairs:
+        tx.execute(one, (tenant, thread_id, pair.key, pair.value))
