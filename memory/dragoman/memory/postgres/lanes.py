@@ -96,9 +96,7 @@ class _Lane:
         taken: dict[object, _Waiting] = {}
         left: list[_Waiting] = []
         for one in self._waiting:
-            if len(taken) < _MOST and one.what not in taken:
-                taken[one.what] = one
-            else:
+            if len(taken) == _MOST or taken.setdefault(one.what, one) is not one:
                 left.append(one)
         self._waiting = left
         return list(taken.values())

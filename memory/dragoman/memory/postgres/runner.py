@@ -43,7 +43,8 @@ _REFUSED: Final = frozenset({"DR001", "21000"})
 # memory or connections (53), or cannot read and write (58).
 _AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006"})
 _AWAY_CLASSES: Final = ("08", "53", "58")
-_NOTIFY: Final = Statement("notify", "SELECT pg_notify($1, $2)")
+# A hint, of what is on disk already: not waited for until it is too.
+_NOTIFY: Final = Statement("notify", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")
 _MOST_RACES: Final = 20
 _SHARERS: Final = 8  # replicas that may fill a queue together before they meet its limit
 _PAUSE: Final = 0.05
@@ -211,7 +212,7 @@ class Runner:
 
     async def _was_committed(self, tx: PostgresTx, deadline: float) -> bool:
         """Whether a transaction whose COMMIT was not answered is on disk."""
-        if tx.xid is None or not tx.xid.answered:  # all of it went out at once
+        if tx.xid is None:  # all of it went out at once
             return tx.proof is not None and await self._is_proven_at_rest(tx.proof, deadline)
         row = tx.xid.fetchone()
         while row is not None:

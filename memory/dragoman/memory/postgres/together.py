@@ -29,7 +29,7 @@ _ORDINALS: Final = OWN["next_run_ordinals"]
 _BY_KEY: Final = "run_by_idempotency_key"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Wanted:
     """A verb that may share a transaction. It writes to the run of ``lease``, or opens a thread with one run, which may
     have a ``key``."""
@@ -58,17 +58,19 @@ ALONE: Final = Outcome()
 def together(tx: PostgresTx, tenant: str, remembered: Remembered, wanted: Sequence[Wanted]) -> list[Outcome]:
     """What became of each; all are of this tenant. Raises ``Conflict`` where the database refuses what one of them is
     about: none has any effect then."""
-    taking = [(one, None if one.lease is None else remembered.take(one.lease)) for one in wanted]
-    going = [(one, known) for one, known in taking if known is not None or one.lease is None]
-    _hold(tx, tenant, [known for _, known in going if known is not None])
-    opening = sum(one.lease is None for one, _ in going)
+    taken = [None if one.lease is None else remembered.take(one.lease) for one in wanted]
+    _hold(tx, tenant, [known for known in taken if known is not None])
+    opening = sum(one.lease is None for one in wanted)
     ordinals = tx.send(_ORDINALS, (opening,)) if opening else None
-    members = {id(one): _Going(tx, one, known, ordinals) for one, known in going}
-    parts = Parts(member.run for member in members.values())
+    going = [
+        _Going(tx, one, known, ordinals) if known is not None or one.lease is None else None
+        for one, known in zip(wanted, taken, strict=True)
+    ]
+    parts = Parts(one.run for one in going if one is not None)
     while parts.go_on():
         tx.exchange()
-    _move(tx, tenant, [move for one in members.values() for move in one.member.moves])
-    return [member.outcome if (member := members.get(id(one))) else ALONE for one in wanted]
+    _move(tx, tenant, [move for one in going if one is not None for move in one.member.moves])
+    return [ALONE if one is None else one.outcome for one in going]
 
 
 class _Going:

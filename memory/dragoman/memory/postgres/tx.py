@@ -364,13 +364,11 @@ class PostgresTx(Asking):
 
     # -- what the runner asks -----------------------------------------------------------------------------------------
     def begin(self, relaxed: bool) -> None:
-        """Begin; ``relaxed`` is what a crash of the server may take. The transaction's id tells what became of it when
-        a connection is lost in its COMMIT."""
+        """Begin; ``relaxed`` is what a crash of the server may take."""
         self.in_transaction = True
         self.send(_BEGIN, ())
         if relaxed:
             self.send(_RELAXED, ())
-        self.xid = self.send(OWN["transaction_id"], ())
 
     def expect_run_ordinal(self) -> None:
         """Take an ordinal with the first exchange."""
@@ -385,7 +383,10 @@ class PostgresTx(Asking):
         self.in_transaction = False
 
     def exchange(self) -> None:
-        """As ``Asking.exchange``; what was locked is known from then on."""
+        """As ``Asking.exchange``; what was locked is known from then on. The transaction's id, which goes with the
+        first exchange before the COMMIT, tells what became of it when a connection is lost in that one."""
+        if self._kept and self.xid is None and not self.committing:
+            self.xid = self.send(OWN["transaction_id"], ())
         locks, self._locks = self._locks, []
         super().exchange()
         for asked in locks:

@@ -51,7 +51,8 @@ CROSS JOIN LATERAL (
 SELECT CASE WHEN count(*) = cardinality(?2::text[]) THEN 0 ELSE dragoman_refuse('A run has moved') END
 FROM unnest(?2::text[], ?3::bigint[], ?4::text[], ?5::bigint[], ?6::bigint[], ?7::bigint[])
     AS w (id, attempt, lease_owner, cancel_requested, rollback, woken)
-CROSS JOIN LATERAL (SELECT * FROM runs WHERE tenant = ?1 AND id = w.id OFFSET 0) AS r
+CROSS JOIN LATERAL (
+    SELECT status, attempt, lease_owner, cancel_requested, rollback, woken FROM runs WHERE tenant = ?1 AND id = w.id OFFSET 0) AS r
 WHERE r.status = 'running' AND r.attempt = w.attempt AND r.lease_owner = w.lease_owner
     AND r.cancel_requested = w.cancel_requested AND r.rollback = w.rollback AND r.woken = w.woken;
 
