@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import shutil
 import signal
@@ -97,6 +98,16 @@ async def test_a_database_of_a_newer_version_is_refused(fresh: str) -> None:
         db.execute("INSERT INTO migrations VALUES (999, 'future', 0)")
     with pytest.raises(Conflict, match=r"newer Dragoman \(migration 999\)"):
         await PostgresLedger(fresh).open()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+async def test_a_database_of_another_encoding_is_refused_with_the_way_out(encoding: str) -> None:
+    server, name = postgres.shared(), f"encoded_{encoding}_{os.getpid()}".lower()
+    with psycopg.connect(server.url(), autocommit=True) as db:
+        db.execute(f"CREATE DATABASE {name} ENCODING '{encoding}' TEMPLATE template0".encode())
+        with pytest.raises(Conflict, match=f"encoding is {encoding}.*ENCODING 'UTF8' TEMPLATE template0"):
+            await PostgresLedger(server.url(name)).open()
+        db.execute(f"DROP DATABASE {name}".encode())
 
 
 async def test_a_database_that_is_not_there_is_told_without_the_password(tmp_path: Path) -> None:

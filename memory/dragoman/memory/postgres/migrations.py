@@ -14,7 +14,7 @@ import psycopg
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ids import now_micros
 
-__all__ = ["check_roles", "migrate", "pending"]
+__all__ = ["check_encoding", "check_roles", "migrate", "pending"]
 
 _MIGRATIONS = Path(__file__).parents[1] / "migrations" / "postgres"
 _LOCK: Final = 4_201_710_001  # any number that nobody else locks
@@ -47,8 +47,19 @@ async def check_roles(connection: psycopg.AsyncConnection[Any]) -> None:
         )
 
 
+def check_encoding(connection: psycopg.AsyncConnection[Any]) -> None:
+    """Raises ``Conflict`` for a database that keeps texts in another encoding than those that are sent to it."""
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Conflict(
+            f"The database's encoding is {encoding}, and the ledger's is UTF8: "
+            "make one by CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0."
+        )
+
+
 async def migrate(connection: psycopg.AsyncConnection[Any]) -> list[str]:
     """Apply what is lacking, on a connection in autocommit; the names of what was applied. Raises ``Conflict``."""
+    check_encoding(connection)
     if not await pending(connection):
         return []
     await connection.execute("SELECT pg_advisory_lock(%s)", (_LOCK,))
