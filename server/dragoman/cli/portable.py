@@ -39,7 +39,7 @@ def import_tenant(file: Path, tenant: str | None, *, keys: bool, config: str | N
 
 
 def _shown(rows: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {kind}" for kind, count in rows.items())
+    return ", ".join(f"{count} {kind}" for kind, count in rows.items()) or "nothing"
 
 
 def _settings(config: str | None, storage: str | None) -> Settings:
