@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from dragoman.memory.codec import dumps
 from dragoman.memory.errors import LedgerBusy
-from dragoman.memory.postgres.dialect import OWN
+from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.runner import Runner
 from dragoman.memory.postgres.tx import PostgresTx
 
@@ -40,7 +40,9 @@ _MOVED: Final = 2000
 """So many rows are moved under the lock; more of them stay where they are, as the day's partition."""
 _TRIES: Final = 12
 _PAUSE: Final = (0.5, 1.5)  # seconds
-_SILENCE: Final = 60.0
+_SILENCE: Final = 300.0
+# A day is gone through in one statement here and there, which holds nobody up.
+_LONG: Final = Statement("long_step", "SET LOCAL statement_timeout = '290s'")
 
 
 class DroppedDay(NamedTuple):
@@ -109,5 +111,6 @@ async def _step(runner: Runner, name: str, *args: Any) -> list[tuple[Any, ...]]:
 
 def step_of_day(tx: PostgresTx, name: str, args: tuple[Any, ...]) -> list[tuple[Any, ...]]:
     """One step, in a transaction of its own."""
+    tx.send(_LONG, ())
     found: list[tuple[Any, ...]] = tx.send(_STEPS[name], args).fetchall()
     return found

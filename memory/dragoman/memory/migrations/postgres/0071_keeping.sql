@@ -40,8 +40,8 @@ DECLARE
     now CONSTANT bigint := dragoman_now();
     token text;
 BEGIN
-    IF split_part(obj_description(to_regclass(day), 'pg_class'), ':', 1)::bigint > now - 86400000000
-        OR split_part(obj_description(to_regclass(beside), 'pg_class'), ':', 1)::bigint > now - 900000000 THEN
+    IF substring(obj_description(to_regclass(day), 'pg_class') FROM '^([0-9]{1,18}):')::bigint > now - 86400000000
+        OR substring(obj_description(to_regclass(beside), 'pg_class') FROM '^([0-9]{1,18}):')::bigint > now - 900000000 THEN
         RETURN NULL;
     END IF;
     EXECUTE format('DROP TABLE IF EXISTS %I', beside);
@@ -109,7 +109,7 @@ BEGIN
         ALTER TABLE events_rest VALIDATE CONSTRAINT events_fence;
     END IF;
 EXCEPTION
-    WHEN lock_not_available OR deadlock_detected THEN NULL;  -- then it is looked at under the lock
+    WHEN lock_not_available OR deadlock_detected THEN NULL;  -- it is tried again
 END $$;
 
 -- Ends a day: 'done'; 'changed' when it was written to since it was begun, 'busy' when somebody holds a lock, 'unfenced' when it must be
@@ -132,7 +132,7 @@ BEGIN
         RETURN;
     END IF;
     IF kept > most AND NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = 'events_rest'::regclass AND conname = 'events_fence'
-            AND pg_get_constraintdef(oid) LIKE '%' || begins || '%') THEN
+            AND convalidated AND pg_get_constraintdef(oid) LIKE '%' || begins || '%') THEN
         state := 'unfenced';
         RETURN;
     END IF;
