@@ -17,6 +17,10 @@ from dragoman.memory.statements import SQL
 # just made.
 MAY_SCAN = {
     "all_keys": "api_keys",
+    "any_data_key": "data_keys",
+    "any_whole_data_key": "data_keys",
+    "data_keys_not_whole": "data_keys",
+    "any_sealed_run": "runs",  # of a ledger without data keys, by a server that has a master key
     "keys_of_tenant": "api_keys",
     "count_dead_letters": "dead_letters USING COVERING INDEX dead_letters_by_tenant",
     "count_due": "runs USING INDEX runs_due_by_tenant",
@@ -75,7 +79,8 @@ STATEMENTS = [name for name, sql in SQL.items() if re.match("SELECT|INSERT|UPDAT
 def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: str) -> None:
     for line in plan(db, name):
         of_blobs = name == "any_blob_reference" and line.endswith("_blobs")  # the first entry of each index
-        if line.startswith("SCAN ") and not of_blobs and not line.removeprefix("SCAN ").startswith(OF_THE_STATEMENT):
+        first = of_blobs or name == "any_value_in_plain"  # asked with the one before it, and mostly the first row
+        if line.startswith("SCAN ") and not first and not line.removeprefix("SCAN ").startswith(OF_THE_STATEMENT):
             assert line == f"SCAN {MAY_SCAN.get(name)}"
         assert "AUTOMATIC" not in line
         assert "TEMP B-TREE FOR ORDER BY" not in line or name in SORTED

@@ -21,6 +21,7 @@ from dragoman.memory.sealing.data_keys import SEALED, Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
 from dragoman.memory.sealing.references import BLOB, BLOBBED, CONTENT, check
 from dragoman.memory.sealing.tables import TABLES
+from dragoman.memory.sealing.wholeness import is_whole
 from dragoman.memory.words import text_of, words_of
 
 __all__ = ["Plain"]
@@ -39,7 +40,7 @@ class Plain:
 
     def __init__(self, bulk: Bulk, masters: MasterKeys | None, blobs: BlobPlace | None = None) -> None:
         check_known((master for (master,) in bulk.rows("data_keys", ("master",))), masters)
-        self._cells = None if masters is None else Cells(Keyring(masters), bulk.ask)
+        self._cells = None if masters is None else Cells(Keyring(masters, whole=is_whole(bulk.ask)), bulk.ask)
         self._blobs = blobs
 
     def opened(self, table: str, row: Named) -> Named:
@@ -52,6 +53,8 @@ class Plain:
                 plain[column] = self._referred(value, prefix, key)
             elif cells is not None and is_sealed(value):
                 plain[column] = cells.open(value, prefix, key, is_text)
+            elif cells is not None:
+                cells.check_plain(value, prefix, key)
         if cells is not None and table == "store_items" and is_sealed(row.get("text")):
             plain["text"] = _words(cells, plain)
         return plain
@@ -66,7 +69,11 @@ class Plain:
         return content
 
     def _unsealed(self, value: bytes, prefix: str, key: Sequence[Any]) -> bytes:
-        if self._cells is None or not is_sealed(value):
+        if self._cells is None:
+            return value
+        if not is_sealed(value):
+            if prefix != CONTENT:  # of a blob's contents the reference tells
+                self._cells.check_plain(value, prefix, key)
             return value
         opened = self._cells.open(value, prefix, key, False)
         assert isinstance(opened, bytes)

@@ -42,11 +42,25 @@ def seal(*, vacuum: bool, config: str | None, storage: str | None) -> None:
         _say(f"{table}: {_all(partial(ledger.seal_rows, table))} rows sealed.")
     _say(f"full-text index: {_all(ledger.seal_words)} texts hidden.")
     _say(f"index of threads' values: {_all(ledger.forget_values)} entries taken out.")
+    _hold_to_it(ledger)
     if vacuum:
         ledger.vacuum()
         _say("The storage was rewritten.")
     else:
         _say("What was in plain may be left in free pages and backups; --vacuum rewrites the storage.")
+
+
+def _hold_to_it(ledger: Sealing) -> None:
+    """Say in the ledger that all of it is sealed, when that is found to be so."""
+    if left := sum(_all(partial(ledger.seal_rows, table)) for table in tables()):
+        _say(
+            f"{left} rows were written in plain meanwhile, and are sealed now: some server has no key. Give it one, and"
+            " do this again: until then what somebody writes in plain is read as it is."
+        )
+        return
+    while _paced(ledger.make_whole):
+        continue
+    _say("All is sealed: servers refuse a value in plain from their next start on.")
 
 
 def _opened(config: str | None, storage: str | None) -> tuple[MasterKeys, Sealing]:

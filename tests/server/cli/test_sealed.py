@@ -228,6 +228,7 @@ def test_old_rows_are_sealed_and_keys_rotated_while_a_server_runs(
         assert client.get(f"/runs/{runs['well']}").json()["input"]["text"] == f"{mark} input"
         sealed = run("keys", "seal", "--vacuum", DRAGOMAN_MASTER_KEYS=KEY)
         assert sealed.returncode == 0, sealed.stderr
+        assert "All is sealed: servers refuse a value in plain from their next start on." in sealed.stderr
         assert client.get(f"/runs/{runs['well']}").json()["input"]["text"] == f"{mark} input"
     server.stop()
     left = holding(
@@ -243,6 +244,11 @@ def test_old_rows_are_sealed_and_keys_rotated_while_a_server_runs(
     server = serve(DRAGOMAN_MASTER_KEYS=OTHER)
     with server.client() as client:
         assert client.get(f"/runs/{runs['well']}").json()["input"]["text"] == f"{mark} input"
+        with closing(sqlite3.connect(folder / ".dragoman/ledger.db")) as db, db:
+            db.execute("UPDATE runs SET output = ? WHERE id = ?", (b'"forged"', runs["well"]))
+        told = client.get(f"/runs/{runs['well']}")
+        assert told.status_code == 500
+        assert f"output of runs {runs['well']} is not sealed" in told.json()["message"]
 
 
 def test_a_row_that_cannot_be_read_is_told_by_every_face_and_the_others_are_served(

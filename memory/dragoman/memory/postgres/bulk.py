@@ -7,6 +7,7 @@ Of plain psycopg, for it blocks; the ledger's own connections are the event loop
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, cast
@@ -31,6 +32,7 @@ WHERE NOT a.attisdropped AND a.attgenerated = ''
   AND (c.relname, a.attname) NOT IN (('threads', 'first_at'), ('threads', 'last_at'))
 GROUP BY c.relname ORDER BY c.relname
 """
+_BYTES: Final = re.compile(r"x'([0-9a-f]+)'")
 _GUARD: Final = """
 SELECT pg_has_role(c.relowner, 'USAGE'), row_security_active(c.oid) FROM pg_class AS c
 WHERE c.relnamespace = current_schema()::regnamespace AND c.relname = 'runs'
@@ -131,7 +133,7 @@ class PostgresBulk:
 
     def ask(self, sql: str, values: Sequence[Any]) -> Any:
         """See ``Bulk.ask``."""
-        return self._db.execute(sql.replace("?", "%s").encode(), values)
+        return self._db.execute(_BYTES.sub(r"'\\x\1'::bytea", sql.replace("?", "%s")).encode(), values)
 
     def vacuum(self) -> None:
         """Rewrite the tables, so that nothing is left in them of what was deleted or changed. Servers wait."""

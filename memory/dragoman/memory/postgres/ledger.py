@@ -34,6 +34,7 @@ from dragoman.memory.replicas import News
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
 from dragoman.memory.sealing.references import BLOBS_UNNAMED
+from dragoman.memory.sealing.wholeness import check_keys_are_there, is_whole
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.admission import AdmissionVerbs
 from dragoman.memory.verbs.assistant_verbs import AssistantVerbs
@@ -122,6 +123,8 @@ class PostgresLedger(
         if not self._keyless:
             try:
                 check_known(await runner.read(_masters_used), self._masters)
+                if keys is not None:
+                    keys.whole = await runner.read(_is_whole)
                 if self._blobs is None and await runner.read(refers_to_blobs):
                     raise Conflict(BLOBS_UNNAMED)
                 name = await runner.read(ledger_name)
@@ -233,6 +236,11 @@ async def _close(pool: AsyncConnectionPool[Connection], runner: Runner, lanes: L
 
 def _masters_used(asking: Asking) -> list[str]:
     return [master for master, _ in asking.execute(SQL["master_keys_used"]).fetchall()]
+
+
+def _is_whole(asking: Asking) -> bool:
+    check_keys_are_there(asking.execute)
+    return is_whole(asking.execute)
 
 
 def _turn(tx: PostgresTx, work: Callable[[PostgresTx], T]) -> T:

@@ -48,6 +48,7 @@ _LOOK_ACROSS: Final = frozenset(
         "keys.read_key",  # whose it is, is what is asked
         "keys.revoke_key",
         "leases.renew",
+        "ledger._is_whole",
         "ledger._masters_used",
         "ledger._ping",
         "ledger._turn",

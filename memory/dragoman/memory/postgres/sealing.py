@@ -25,6 +25,7 @@ from dragoman.memory.sealing.data_keys import Ask, Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sealing.references import References
 from dragoman.memory.sealing.turning import After, Piece
+from dragoman.memory.sealing.wholeness import is_whole, make_whole
 from dragoman.memory.statements import SQL
 
 __all__ = ["PostgresSealing"]
@@ -73,6 +74,10 @@ class PostgresSealing:
         """See ``turning.forget_values``."""
         return self._piece(lambda tx: turning.forget_values(_ask(tx), after))
 
+    def make_whole(self) -> int:
+        """See ``wholeness.make_whole``."""
+        return self._piece(lambda tx: make_whole(_ask(tx), self._masters))
+
     def vacuum(self) -> None:
         """Rewrite the tables, so that nothing is left of what was deleted in them. Servers wait meanwhile."""
         try:
@@ -83,7 +88,7 @@ class PostgresSealing:
             raise LedgerBusy(f"The database cannot take this now: {str(error).strip()}") from None
 
     def _cells(self, tx: PostgresTx) -> Cells:
-        return Cells(Keyring(self._masters), _ask(tx))
+        return Cells(Keyring(self._masters, whole=is_whole(_ask(tx))), _ask(tx))
 
     def _piece(self, work: Callable[[PostgresTx], T]) -> T:
         def write(ledger: PostgresLedger) -> Awaitable[T]:

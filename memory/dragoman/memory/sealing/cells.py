@@ -2,7 +2,8 @@
 
 A sealed value is four bytes that say so (no JSON begins with them), the data key's number, a nonce of 96 random bits
 and what AES-256-GCM makes of the value; of a text, the character U+0001 and the rest in Base64. What does not begin so
-was written before sealing was on, and is read as it is. Below: ``data_keys``. Above: ``cursors``, and the ledgers.
+was written before sealing was on, and is read as it is, unless all of the ledger is sealed (``wholeness``). Below:
+``data_keys``. Above: ``cursors``, and the ledgers.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _SEPARATOR: Final = "\x1f"
 _THREE: Final = 3
 _NOTHING: Final = frozenset((None, b"null", b"{}", b"[]", b"", ""))
 _ATTEMPT: Final = b'{"attempt":'
+# The mark of the events that are gone, which the database itself writes.
+_THROUGH: Final = b'{"through":'
+_EVENTS: Final = "events|data|"
 
 
 def is_sealed(value: Any) -> bool:
@@ -41,6 +45,13 @@ def is_sealed(value: Any) -> bool:
 def _tells_nothing(value: Any) -> bool:
     """Of a short value: whether it is empty, or the number of an attempt."""
     return value in _NOTHING or (type(value) is bytes and value.startswith(_ATTEMPT) and value[11:-1].isdigit())
+
+
+def _may_be_plain(value: Any, prefix: str) -> bool:
+    """Whether a value is kept in plain also where all is sealed."""
+    if len(value) < _SHORT and _tells_nothing(value):
+        return True
+    return prefix == _EVENTS and value.startswith(_THROUGH) and value[len(_THROUGH) : -1].isdigit()
 
 
 def _number(value: Any, text: bool) -> int:
@@ -120,10 +131,16 @@ class Cells:
         broken: Unreadable | None = None
         for at, prefix, text, key in place.reads:
             value = row[at]
-            if value and (value[0] == _MARK if text else value.startswith(SEALED)):
+            if not value:
+                continue
+            sealed = value[0] == _MARK if text else value.startswith(SEALED)
+            if sealed or self._keys.whole:
                 names = [row[~part] if part < 0 else parameters[part] for part in key]
                 try:
-                    values[at] = self.open(value, prefix, names, text)
+                    if sealed:
+                        values[at] = self.open(value, prefix, names, text)
+                    else:
+                        self.check_plain(value, prefix, names)
                 except Unreadable as error:
                     values[at], broken = None, error
         if broken is not None:
@@ -153,6 +170,15 @@ class Cells:
             ) from None
         return plain.decode() if text else plain
 
+    def check_plain(self, value: Any, prefix: str, key: Sequence[Any]) -> None:
+        """Raises ``Unreadable`` for a value that is not sealed, where all is."""
+        if self._keys.whole and value and not _may_be_plain(value, prefix):
+            table, column, _ = prefix.split("|")
+            raise Unreadable(
+                f"What is kept in {column} of {table} {', '.join(map(str, key[1:]))} is not sealed, and all of this"
+                " ledger is: somebody else wrote it. Everything else can be read; restore this row from a backup."
+            )
+
     def turned(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str | None:
         """A value that is there already under the newest data key; None where it is, or needs none."""
         if value is None or (len(value) < _SHORT and _tells_nothing(value)):
@@ -161,6 +187,8 @@ class Cells:
             if _number(value, text) == self._sealing(key[0]).number:
                 return None
             value = self.open(value, prefix, key, text)
+        else:
+            self.check_plain(value, prefix, key)
         return self.seal(value, prefix, key, text)
 
     def namer(self, tenant: str) -> Callable[[bytes], bytes]:

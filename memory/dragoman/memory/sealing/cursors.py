@@ -133,7 +133,13 @@ class Statements:
         if self._references is None:
             return row if self._cells is None else self._cells.opened(place, parameters, row)
         bare, names = self._references.bare(place, row)
-        opened = bare if self._cells is None else self._cells.opened(place, parameters, bare)
+        try:
+            opened = bare if self._cells is None else self._cells.opened(place, parameters, bare)
+        except Unreadable as error:
+            if error.row is not None:  # the rest of it is shown
+                left = {at: name for at, name in names.items() if error.row[at] is not None}
+                error.row = self._references.filled(place, parameters, error.row, left)
+            raise
         return self._references.filled(place, parameters, opened, names) if names else tuple(opened)
 
     def _given(self, place: Place, parameters: Sequence[Any]) -> Sequence[Any]:

@@ -55,9 +55,10 @@ class DataKey:
 
 
 class Keyring:
-    """The data keys that were read, by tenant and number."""
+    """The data keys that were read, by tenant and number. Of a ``whole`` ledger all is sealed: see ``wholeness``."""
 
-    def __init__(self, masters: MasterKeys, shared: Keyring | None = None) -> None:
+    def __init__(self, masters: MasterKeys, shared: Keyring | None = None, *, whole: bool = False) -> None:
+        self.whole: bool = whole if shared is None else shared.whole
         self._masters = masters
         self._shared = shared
         self._keys: dict[tuple[str, int], DataKey] = {}
@@ -108,7 +109,7 @@ class Keyring:
     def make(self, tenant: str, number: int, ask: Ask) -> DataKey | None:
         """Make a key in this transaction, the tenant's newest; None where another process was first."""
         key = os.urandom(KEY_BYTES)
-        wrapped = self._masters.wrap(key, tenant, number)
+        wrapped = self._masters.wrap(key, tenant, number, whole=self.whole)
         done = ask(_INSERT, (tenant, number, self._masters.first, wrapped, now_micros()))
         if done.rowcount != 1:
             return None
@@ -119,7 +120,7 @@ class Keyring:
     def _read(self, tenant: str, row: tuple[Any, ...]) -> DataKey:
         number, master, wrapped = row
         self._room(1)
-        key = DataKey(number, self._masters.unwrap(wrapped, master, tenant, number))
+        key = DataKey(number, self._masters.unwrap(wrapped, master, tenant, number)[0])
         self._keys[tenant, number] = key
         return key
 

@@ -17,6 +17,9 @@ __all__ = ["KEY_BYTES", "MasterKeys"]
 
 KEY_BYTES = 32
 _NONCE = 12
+_TAG = 16
+# What a data key is wrapped as, where all of the ledger is sealed.
+_WHOLE = b"\x01"
 
 
 class MasterKeys:
@@ -37,17 +40,21 @@ class MasterKeys:
         """Raises ``MasterKeyMissing`` unless all these ids are known."""
         check_known(used, self)
 
-    def wrap(self, key: bytes, tenant: str, number: int) -> bytes:
-        """A data key under the first master key, sealed to its place."""
+    def wrap(self, key: bytes, tenant: str, number: int, *, whole: bool) -> bytes:
+        """A data key under the first master key, sealed to its place and to whether all of its ledger is sealed."""
         nonce = os.urandom(_NONCE)
-        return nonce + self._ciphers[self.first].encrypt(nonce, key, _place(self.first, tenant, number))
+        sealed = self._ciphers[self.first].encrypt(nonce, key, _place(self.first, tenant, number, whole))
+        return (_WHOLE if whole else b"") + nonce + sealed
 
-    def unwrap(self, wrapped: bytes, master: str, tenant: str, number: int) -> bytes:
-        """A data key. Raises ``MasterKeyMissing``; ``Unreadable`` for one that was changed or is another's."""
+    def unwrap(self, wrapped: bytes, master: str, tenant: str, number: int) -> tuple[bytes, bool]:
+        """A data key, and whether all of its ledger is sealed. Raises ``MasterKeyMissing``; ``Unreadable`` for one that
+        was changed or is another's."""
         if master not in self._ciphers:
             check_known((master,), self)
+        whole = len(wrapped) > _NONCE + KEY_BYTES + _TAG
+        nonce, sealed = wrapped[whole : whole + _NONCE], wrapped[whole + _NONCE :]
         try:
-            return self._ciphers[master].decrypt(wrapped[:_NONCE], wrapped[_NONCE:], _place(master, tenant, number))
+            return self._ciphers[master].decrypt(nonce, sealed, _place(master, tenant, number, whole)), whole
         except ValueError:
             raise Unreadable(
                 f"Data key {number} of tenant {tenant!r} does not open with the master key {master} that wraps it: its"
@@ -72,5 +79,5 @@ def _id_of(key: bytes) -> str:
     return sha256(b"dragoman master key\x00" + key).hexdigest()[:12]
 
 
-def _place(master: str, tenant: str, number: int) -> bytes:
-    return f"data key|{master}|{number}|{tenant}".encode()
+def _place(master: str, tenant: str, number: int, whole: bool) -> bytes:
+    return f"data key{', all is sealed' if whole else ''}|{master}|{number}|{tenant}".encode()

@@ -113,6 +113,7 @@ class References:
         ``BlobsWanted``, ``Unreadable``."""
         if self._cells is None or is_sealed(cell[_NAME:]):
             return None
+        self._cells.check_plain(cell[_NAME:], prefix, key)
         content = self._value((key[0], cell[len(BLOB) : _NAME]), cell[_NAME:], prefix)
         name = self._named(key[0], content)
         if not self._blobs.put_already(name):

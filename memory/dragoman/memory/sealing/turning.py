@@ -17,6 +17,7 @@ from dragoman.memory.sealing.errors import Unreadable
 from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sealing.references import BLOB, BLOBBED, BLOBS_UNNAMED, References
 from dragoman.memory.sealing.tables import TABLES, Table
+from dragoman.memory.sealing.wholeness import is_whole
 from dragoman.memory.sealing.words import are_hidden
 from dragoman.memory.statements import SQL
 
@@ -86,6 +87,10 @@ class Sealing(Protocol):
         """See ``forget_values``."""
         ...
 
+    def make_whole(self) -> int:
+        """See ``wholeness.make_whole``."""
+        ...
+
     def vacuum(self) -> None:
         """Rewrite the storage, so that nothing is left of what was deleted in it. Servers wait meanwhile."""
         ...
@@ -108,15 +113,15 @@ def rewrap(ask: Ask, masters: MasterKeys) -> int:
     """Put some data keys under the first master key; how many there were. Raises ``MasterKeyMissing``."""
     rows = ask(_UNDER_OTHERS, (masters.first, LIMIT)).fetchall()
     for tenant, number, master, wrapped in rows:
-        key = masters.unwrap(wrapped, master, tenant, number)
-        ask(_REWRAP, (masters.first, masters.wrap(key, tenant, number), tenant, number, master))
+        key, whole = masters.unwrap(wrapped, master, tenant, number)
+        ask(_REWRAP, (masters.first, masters.wrap(key, tenant, number, whole=whole), tenant, number, master))
     return len(rows)
 
 
 def new_data_keys(ask: Ask, masters: MasterKeys, before: int, after: After) -> Piece:
     """A new data key for some of the tenants whose newest was made before a time (microseconds)."""
     rows = ask(_NEWEST_AFTER, (after[0] if after else "", before, LIMIT)).fetchall()
-    keys = Keyring(masters)
+    keys = Keyring(masters, whole=is_whole(ask))
     made = sum(keys.make(tenant, number + 1, ask) is not None for tenant, number in rows)
     return Piece((rows[-1][0],) if len(rows) == LIMIT else None, made)
 

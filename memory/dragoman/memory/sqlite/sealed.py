@@ -16,6 +16,7 @@ from dragoman.memory.sealing.cursors import Statements
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys, check_known
 from dragoman.memory.sealing.references import BLOBS_UNNAMED
+from dragoman.memory.sealing.wholeness import check_keys_are_there, is_whole
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.blobs import refers_to_blobs
@@ -79,7 +80,11 @@ class _Opening:
 
 
 def _statements(db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None) -> Statements:
-    return Statements(None if masters is None else Keyring(masters), db.execute, blobs)
+    return Statements(_keys(db, masters), db.execute, blobs)
+
+
+def _keys(db: sqlite3.Connection, masters: MasterKeys | None) -> Keyring | None:
+    return None if masters is None else Keyring(masters, whole=is_whole(db.execute))
 
 
 def opening(db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None = None) -> sqlite3.Connection:
@@ -96,5 +101,7 @@ def check_blobs(db: sqlite3.Connection, blobs: Blobs | None) -> None:
 
 
 def check_keys(db: sqlite3.Connection, masters: MasterKeys | None) -> None:
-    """Raises ``MasterKeyMissing`` unless all that is sealed can be opened."""
+    """Raises ``MasterKeyMissing`` unless all that is sealed can be opened, ``Unreadable`` where data keys are gone."""
     check_known((master for master, _ in db.execute(_USED)), masters)
+    if masters is not None:
+        check_keys_are_there(db.execute)

@@ -20,6 +20,7 @@ from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.sealing.master_keys import MasterKeys
 from dragoman.memory.sealing.references import References
 from dragoman.memory.sealing.turning import After
+from dragoman.memory.sealing.wholeness import is_whole, make_whole
 from dragoman.memory.sqlite.connection import connect_writer, migrate, translated
 from dragoman.memory.sqlite.sealed import check_keys
 from dragoman.memory.statements import SQL
@@ -79,6 +80,10 @@ class SqliteSealing:
         """See ``turning.forget_values``."""
         return self._piece(lambda db: turning.forget_values(db.execute, after))
 
+    def make_whole(self) -> int:
+        """See ``wholeness.make_whole``."""
+        return self._piece(lambda db: make_whole(db.execute, self._masters))
+
     def vacuum(self) -> None:
         """Rewrite the file, so that nothing is left of what was deleted in it. A server that has it open waits."""
         with closing(self._connect()) as db:
@@ -91,7 +96,7 @@ class SqliteSealing:
                 raise translated(error) from error
 
     def _cells(self, db: sqlite3.Connection) -> Cells:
-        return Cells(Keyring(self._masters), db.execute)
+        return Cells(Keyring(self._masters, whole=is_whole(db.execute)), db.execute)
 
     def _connect(self) -> sqlite3.Connection:
         db = connect_writer(self._path)
