@@ -8,7 +8,7 @@ import re
 import shutil
 import signal
 import tempfile
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from dragoman.memory.model import RunStatus
 from dragoman.memory.postgres import postgres_ledger
 from dragoman.memory.postgres.ledger import PostgresLedger
 from dragoman.memory.postgres.migrations import pending
+from dragoman.memory.postgres.wire import Connection, Lost
 
 from .helpers import TENANT, WORKER, assert_gapless, emit, finish_step, start, submission, submit
 from .postgres_ledgers import url_of
@@ -219,6 +220,47 @@ async def _own_server() -> AsyncGenerator[postgres.Server]:
     try:
         yield server
     finally:
+        server.stop()
+        shutil.rmtree(folder.parent)
+
+
+async def test_what_a_crash_took_is_not_told_as_written_for_another_that_was_given_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="pg-")) / "s"
+    folder.mkdir()
+    server = postgres.Server(folder, ("max_connections=30", "shared_buffers=32MB", "wal_writer_delay=10s"))
+    server.create()
+    server.start()
+    ledger = PostgresLedger(server.url(), connections=2)
+    exchange = Connection.exchange
+    numbers: list[int] = []
+
+    async def crashes(connection: Connection, batch: Sequence[tuple[str, Sequence[Any]]]) -> Any:
+        """The server crashes before it hears of the COMMIT, and others are first when it is back."""
+        if numbers or batch[-1][0].strip() != "COMMIT":
+            return await exchange(connection, batch)
+        [mine] = await exchange(connection, [("SELECT pg_current_xact_id()::text", ())])
+        await asyncio.to_thread(server.stop, signal.SIGQUIT)
+        await asyncio.to_thread(server.start)
+        with psycopg.connect(server.url(), autocommit=True) as db:
+            for _ in range(50):
+                [number] = db.execute("SELECT pg_current_xact_id()::text::bigint").fetchall()
+                numbers.append(number[0])
+        assert int(mine.rows[0][0]) in numbers, "it was not lost"
+        raise Lost("the server has crashed")
+
+    try:
+        await ledger.open()
+        await ledger.put_item(TENANT, ["a"], "before", {})
+        monkeypatch.setattr(Connection, "exchange", crashes)
+        with pytest.raises(LedgerBusy, match="it is not known whether this was written"):
+            await ledger.put_item(TENANT, ["a"], "lost", {})
+        assert numbers
+        assert await ledger.get_item(TENANT, ["a"], "lost") is None
+        assert await ledger.get_item(TENANT, ["a"], "before") is not None
+    finally:
+        await ledger.close()
         server.stop()
         shutil.rmtree(folder.parent)
 

@@ -211,17 +211,19 @@ class Runner:
         return result[0]
 
     async def _was_committed(self, tx: PostgresTx, deadline: float) -> bool:
-        """Whether a transaction whose COMMIT was not answered is on disk."""
+        """Whether a transaction whose COMMIT was not answered is on disk. Raises ``LedgerBusy`` where nothing tells."""
         if tx.xid is None:  # all of it went out at once
             return tx.proof is not None and await self._is_proven_at_rest(tx.proof, deadline)
         row = tx.xid.fetchone()
         while row is not None:
             try:
-                [(status,)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
+                [(status, life)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
             except InputInvalid:  # an id that is yet to be given out: the server crashed before it kept anything of it
                 return False
             if status != "in progress":
                 # A server that crashed may have given the id to another one since.
+                if status == "committed" and life != row[1] and tx.proof is None:
+                    raise LedgerBusy("The database has crashed; it is not known whether this was written.")
                 return bool(status == "committed") and await self._is_proven(tx, deadline)
             await asyncio.sleep(_PAUSE)
         return False
