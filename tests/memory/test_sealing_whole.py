@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -21,10 +22,12 @@ from dragoman.memory.postgres.bulk import PostgresBulk
 from dragoman.memory.postgres.ledger import PostgresLedger
 from dragoman.memory.postgres.sealing import PostgresSealing
 from dragoman.memory.sealing import MasterKeys, Unreadable
+from dragoman.memory.sealing.tables import TABLES
 from dragoman.memory.sealing.turning import After, Sealing, tables
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.bulk import SqliteBulk
 from dragoman.memory.sqlite.sealing import SqliteSealing
+from dragoman.memory.statements import SQL
 
 from .conftest import MASTERS
 from .helpers import TENANT, change, start, submit
@@ -112,6 +115,14 @@ async def ended(kept: Kept, masters: MasterKeys | None = MASTERS, **given: Any) 
     await change(ledger, lease, RunStatus.SUCCEEDED, output="true")
     await ledger.close()
     return run.id
+
+
+def test_every_sealed_column_is_looked_into_before_a_ledger_is_taken_for_an_empty_one() -> None:
+    looked = {part.split()[0]: part for part in SQL["any_value_in_plain"].split("SELECT 1 FROM ")[1:]}
+    assert looked.keys() == TABLES.keys()
+    for name, table in TABLES.items():
+        for column in (*table.columns, *table.texts):
+            assert re.search(rf"\b{column}\b", looked[name].partition("WHERE")[2]), f"{name}.{column}"
 
 
 async def test_a_value_in_plain_is_refused_where_all_was_sealed_from_the_beginning(kept: Kept) -> None:
