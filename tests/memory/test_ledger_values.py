@@ -164,7 +164,11 @@ async def test_a_fork_is_found_by_the_values_it_begins_with(ledger: Ledger, chec
     await checked()
 
 
-async def test_values_and_other_conditions_hold_together(ledger: Ledger) -> None:
+@pytest.mark.parametrize("many", [3, 10_000])
+async def test_values_and_other_conditions_hold_together(
+    ledger: Ledger, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dragoman.memory.verbs.thread_lists._MANY", many)
     for n in range(30):
         await ledger.create_thread(TENANT, f"t{n:02}", {"team": n % 3}, {"even": n % 2 == 0, "n": n % 5})
     for order in ThreadOrder:
