@@ -81,7 +81,7 @@ class Desk:
         run = self.asked("/runs/wait", body).json()["run"]
         self.names |= {name: run["run_id"], f"{name}_thread": run["thread_id"]}
         if "artifacts" in run:
-            self.names["artifact"] = run["artifacts"][0]["id"]
+            self.names.setdefault("artifact", run["artifacts"][0]["id"])  # the first run's, which waits
         return {asked["key"]: asked["id"] for asked in run["interrupts"]}
 
     # -- names --------------------------------------------------------------------------------------------------------

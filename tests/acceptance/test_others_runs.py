@@ -134,3 +134,10 @@ def test_another_tenants_lists_are_empty(either: Desk, ask: Ask, within: tuple[s
         mine, theirs = mine[key], theirs[key]
     assert mine
     assert not theirs
+
+
+def test_what_another_tenant_is_refused_its_owner_is_given(either: Desk) -> None:
+    asks = [row[0] for row in ABOUT_A_RUN if row[0].method == "GET" and "artifacts" in row[0].path]
+    asks += [row[0] for row in ABOUT_A_RUN if "resources/read" in row[0].name]
+    assert [either.send(ask, "ada").status_code for ask in asks] == [200] * 3
+    assert all("error" not in either.send(ask, "ada").text for ask in asks)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -17,8 +17,9 @@ import httpx
 import pytest
 from websockets.asyncio.client import connect
 
+from .calling import caller
 from .refusals import RUN, TASKS, THREAD
-from .wire import Ask, a2a, agent_protocol, langgraph, modern, said
+from .wire import a2a, langgraph, modern, said
 
 if TYPE_CHECKING:
     from .conftest import Desk
@@ -95,14 +96,6 @@ def test_a_tenant_that_is_another_is_told_of_as_none(either: Desk, tenant: str) 
 
 
 # -- told while it happens --------------------------------------------------------------------------------------------
-@asynccontextmanager
-async def caller(desk: Desk, key: str) -> AsyncGenerator[httpx.AsyncClient]:
-    """A client of one of the callers."""
-    headers = {"Authorization": f"Bearer {desk.keys[key]}"}
-    async with httpx.AsyncClient(base_url=desk.http.base_url, headers=headers, timeout=20) as http:
-        yield http
-
-
 async def events_of(answer: httpx.Response) -> AsyncGenerator[Any]:
     """The data of server-sent events."""
     async for line in answer.aiter_lines():
@@ -182,65 +175,3 @@ async def test_a_subscription_honours_and_tells_nothing_of_another_tenant(either
             put: dict[str, Any] = {"namespace": ["watched"], "key": uri.rpartition("/")[2], "value": {}}
             assert (await http.put("/store/items", json=put)).is_success
         assert (await anext(events))["params"]["uri"] == own
-
-
-# -- who may go on ----------------------------------------------------------------------------------------------------
-HELLO = {"protocolVersion": "2025-11-25", "clientInfo": {"name": "t", "version": "1"}}
-BOTH = "application/json, text/event-stream"
-
-
-def opened(desk: Desk, key: str, **capabilities: Any) -> str:
-    """A session of a caller's own."""
-    hello = {**HELLO, "capabilities": capabilities}
-    ask = Ask("mcp", "POST", "/mcp", {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello})
-    return desk.send(ask.saying(Accept=BOTH), key).headers["mcp-session-id"]
-
-
-def in_session(session: str, body: Any = None, method: str = "POST", **more: str) -> Ask:
-    """A request of a session."""
-    return Ask("mcp", method, "/mcp", body).saying(Accept=BOTH, Mcp_Session_Id=session, **more)
-
-
-@pytest.mark.parametrize("key", ["dan", "cleo"])
-def test_a_session_is_its_own_callers(either: Desk, key: str) -> None:
-    reply = {"jsonrpc": "2.0", "id": "ask:$waiting:$question:00000000", "result": {"action": "accept"}}
-    asks = [
-        in_session("$session", {"jsonrpc": "2.0", "id": 2, "method": "ping"}),
-        in_session("$session", {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 2}}),
-        in_session("$session", reply),
-        in_session("$session", None, "GET"),
-        in_session("$session", None, "DELETE"),
-    ]
-    for ask in asks:
-        answer, blank = either.send(ask, key), either.nowhere().send(ask, key)
-        assert (answer.status_code, answer.text) == (404, blank.text)
-    assert either.send(asks[0], "ada").status_code == 200
-
-
-@pytest.mark.parametrize("key", ["dan", "cleo"])
-async def test_an_event_of_anothers_stream_is_no_place_to_go_on_from(either: Desk, key: str) -> None:
-    hers, own = opened(either, "ada", elicitation={}), opened(either, key, elicitation={})
-    call = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": {"name": "refund", "arguments": INPUT}}
-    headers = {"Accept": BOTH, "Mcp-Session-Id": hers}
-    async with (
-        caller(either, "ada") as ada,
-        asyncio.timeout(20),
-        ada.stream("POST", "/mcp", json=call, headers=headers) as answer,
-    ):
-        event = await anext(line.partition(":")[2].strip() async for line in answer.aiter_lines() if "id:" in line)
-    for session in (own, hers):
-        refused = either.send(in_session(session, None, "GET", Last_Event_ID=event), key)
-        assert (refused.status_code, event in refused.text) == (400 if session == own else 404, False)
-
-
-def test_a_reply_to_anothers_question_answers_nothing(either: Desk) -> None:
-    own = opened(either, "cleo")
-    for result in ({"action": "accept", "content": {"answer": "approve"}}, {"action": "decline"}):
-        reply = {"jsonrpc": "2.0", "id": "ask:$waiting:$question:00000000", "result": result}
-        assert either.send(in_session(own, reply), "cleo").status_code == 202
-    assert either.send(agent_protocol(RUN), "ada").json()["status"] == "interrupted"
-
-
-def test_what_was_sealed_for_a_caller_opens_nothing_for_another_of_its_tenant(either: Desk) -> None:
-    answer = either.send(modern("tools/call", {"name": "refund", "requestState": "$state"}), "dan")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32602)
