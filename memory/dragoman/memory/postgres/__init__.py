@@ -2,8 +2,9 @@
 
 The verbs are those of the embedded ledger, run against Postgres: one text of each rule, two databases. What is
 Postgres's own: ``wire.py`` (statements and results over psycopg's libpq), ``bridge.py`` (verbs that wait without a
-thread), ``dialect.py`` (the shared SQL in Postgres's words), ``tx.py`` (what a verb works on), ``runner.py``
-(transactions, retries, a database that is away), ``migrations.py``, ``bell.py`` (how replicas hear of each other).
+thread), ``dialect.py`` (the shared SQL in Postgres's words), ``asking.py`` and ``tx.py`` (what a verb works on),
+``runner.py`` (transactions, retries, a database that is away), ``migrations.py``, ``bell.py`` (how replicas hear of
+each other).
 
 Importing this package needs nothing; ``open_ledger`` names the extra where it is missing.
 """

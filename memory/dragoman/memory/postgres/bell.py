@@ -79,13 +79,13 @@ class Bell:
 
     def _payloads(self, threads: set[Key], due: bool, cancelled: bool) -> Iterable[str]:
         told: dict[str, Any] = {"by": self._own, "due": due, "cancelled": cancelled}
-        if len(threads) > _MOST or any(len(dumps(key)) > _LONGEST for key in threads):
+        lengths = [len(dumps(key)) + 1 for key in threads]
+        if len(threads) > _MOST or max(lengths, default=0) > _LONGEST:
             yield dumps({**told, "threads": None}).decode()
             return
         part: list[Key] = []
         size = 0
-        for key in threads:
-            length = len(dumps(key)) + 1
+        for key, length in zip(threads, lengths, strict=True):
             if size + length > _LONGEST:
                 yield dumps({**told, "threads": part}).decode()
                 part, size = [], 0

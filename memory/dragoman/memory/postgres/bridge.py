@@ -5,7 +5,7 @@ answer.
 ``Parts`` are such functions within another one, which answers them: they go on side by side in one transaction.
 
 A greenlet serves one function after another, for to begin one (a stack of its own) takes longer than most verbs. Knows
-no database. Above: ``runner.py`` starts verbs, ``tx.py`` waits in them, ``together.py`` has parts.
+no database. Above: ``runner.py`` starts verbs, ``asking.py`` waits in them, ``together.py`` has parts.
 """
 
 from __future__ import annotations

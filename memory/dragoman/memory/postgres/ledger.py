@@ -18,6 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.blobs.sweeping import sweep_on
 from dragoman.memory.errors import Conflict, LedgerBusy
+from dragoman.memory.postgres.asking import Asking
 from dragoman.memory.postgres.bell import CONNECT_S, Bell
 from dragoman.memory.postgres.days import Days
 from dragoman.memory.postgres.dialect import Statement
@@ -28,7 +29,7 @@ from dragoman.memory.postgres.migrations import check_roles, migrate
 from dragoman.memory.postgres.remembered import Remembered
 from dragoman.memory.postgres.run_verbs import RunVerbs
 from dragoman.memory.postgres.runner import Runner
-from dragoman.memory.postgres.tx import Asking, PostgresTx
+from dragoman.memory.postgres.tx import PostgresTx
 from dragoman.memory.postgres.wire import Connection
 from dragoman.memory.replicas import News
 from dragoman.memory.sealing.data_keys import Keyring

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from dragoman.memory.postgres.asking import Asked
 from dragoman.memory.postgres.bridge import pause
 from dragoman.memory.postgres.dialect import OWN, Statement
-from dragoman.memory.postgres.tx import Asked, PostgresTx
+from dragoman.memory.postgres.tx import PostgresTx
 
 __all__ = ["Alone", "Member", "Move"]
 

@@ -21,10 +21,11 @@ from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from dragoman.memory.blobs.aside import Blobs
 from dragoman.memory.errors import Conflict, DragomanError, InputInvalid, LedgerBusy, as_unkeepable
+from dragoman.memory.postgres.asking import Asking
 from dragoman.memory.postgres.bridge import spawn
 from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.scope import scope_of
-from dragoman.memory.postgres.tx import Asking, PostgresTx
+from dragoman.memory.postgres.tx import PostgresTx
 from dragoman.memory.postgres.wire import Connection, Failed, Lost, Silent
 from dragoman.memory.sealing.data_keys import Keyring
 from dragoman.memory.verbs.pace import Pace

@@ -14,11 +14,12 @@ from typing import Any, Final
 from dragoman.memory.blobs.aside import BlobsWanted
 from dragoman.memory.errors import Conflict
 from dragoman.memory.ledger import Lease
+from dragoman.memory.postgres.asking import Asked
 from dragoman.memory.postgres.bridge import Parts
 from dragoman.memory.postgres.dialect import OWN
 from dragoman.memory.postgres.member import Alone, Member, Move
 from dragoman.memory.postgres.remembered import Known, Remembered
-from dragoman.memory.postgres.tx import Asked, PostgresTx
+from dragoman.memory.postgres.tx import PostgresTx
 
 __all__ = ["ALONE", "Outcome", "Wanted", "together"]
 
