@@ -16,6 +16,7 @@ import random
 from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
+from weakref import WeakKeyDictionary
 
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
@@ -46,6 +47,7 @@ _AWAY: Final = frozenset({"57P01", "57P02", "57P03", "57P05", "25P03", "25006"})
 _AWAY_CLASSES: Final = ("08", "53", "58")
 # A hint, of what is on disk already: not waited for until it is too.
 _NOTIFY: Final = Statement("notify", "SELECT set_config('synchronous_commit', 'off', true), pg_notify($1, $2)")
+_LIFE: Final = OWN["life_of_server"]
 _MOST_RACES: Final = 20
 _SHARERS: Final = 8  # replicas that may fill a queue together before they meet its limit
 _PAUSE: Final = 0.05
@@ -77,6 +79,7 @@ class Runner:
         self.patience = patience
         self._told = told
         self._pace = Pace(_SHARERS)
+        self._lives: WeakKeyDictionary[Connection, str] = WeakKeyDictionary()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
@@ -174,6 +177,14 @@ class Runner:
         connection.silence = silence
         return connection
 
+    async def _life(self, connection: Connection) -> str:
+        """Which life of the server a connection is of; asked once, for no connection outlives it."""
+        life = self._lives.get(connection)
+        if life is None:
+            [answer] = await connection.exchange([(_LIFE.text, ())])
+            life = self._lives[connection] = str(answer.rows[0][0])
+        return life
+
     async def _lost(self, error: Lost) -> None:
         if isinstance(error, Silent):
             await self._pool.drain()
@@ -192,8 +203,9 @@ class Runner:
         if self._keys is not None or self._blobs is not None:
             tx.seal_with(None if self._keys is None else self._keys.within(), self._blobs)
         result: list[T] = []
-        lost = ""
+        lost = life = ""
         try:
+            life = await self._life(connection)
             await spawn(_written, tx, verb, args, expect, relaxed, result)
         except Lost as error:
             lost = str(error)
@@ -204,26 +216,27 @@ class Runner:
         finally:
             await self._pool.putconn(connection)
         # Asked without the lost connection: if all had their own in hand, there would be none to ask with.
-        if lost and not (tx.committing and await self._was_committed(tx, deadline)):
+        if lost and not (tx.committing and await self._was_committed(tx, life, deadline)):
             raise _Again(lost)
         if tx.keys is not None:
             tx.keys.keep()
         self._told(tx)
         return result[0]
 
-    async def _was_committed(self, tx: PostgresTx, deadline: float) -> bool:
-        """Whether a transaction whose COMMIT was not answered is on disk. Raises ``LedgerBusy`` where nothing tells."""
+    async def _was_committed(self, tx: PostgresTx, life: str, deadline: float) -> bool:
+        """Whether a transaction whose COMMIT was not answered is on disk; ``life`` is the server's then. Raises
+        ``LedgerBusy`` where nothing tells."""
         if tx.xid is None:  # all of it went out at once
             return tx.proof is not None and await self._is_proven_at_rest(tx.proof, deadline)
         row = tx.xid.fetchone()
         while row is not None:
             try:
-                [(status, life)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
+                [(status, now)] = await self._persist(deadline, self._read, _transaction_status, (row[0],))
             except InputInvalid:  # an id that is yet to be given out: the server crashed before it kept anything of it
                 return False
             if status != "in progress":
                 # A server that crashed may have given the id to another one since.
-                if status == "committed" and life != row[1] and tx.proof is None:
+                if status == "committed" and now != life and tx.proof is None:
                     raise LedgerBusy("The database has crashed; it is not known whether this was written.")
                 return bool(status == "committed") and await self._is_proven(tx, deadline)
             await asyncio.sleep(_PAUSE)

@@ -356,16 +356,16 @@ RETURNING ordinal;
 INSERT INTO dead_letters (tenant, delivery, seq, part, attempts, error, at, stopped, body)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
--- :name life_of_server
--- A server begins to count anew when it has crashed, and so does the one that takes its place.
-(SELECT stats_reset::text FROM pg_stat_get_wal())
-
 -- :name transaction_id
-SELECT pg_current_xact_id()::text, {life_of_server};
+SELECT pg_current_xact_id()::text;
 
 -- :name transaction_status
 -- transaction_id
-SELECT pg_xact_status(?1::text::xid8), {life_of_server};
+SELECT pg_xact_status(?1::text::xid8), ({life_of_server});
+
+-- :name life_of_server
+-- A server begins to count anew when it has crashed, and so does the one that takes its place.
+SELECT stats_reset::text FROM pg_stat_get_wal()
 
 -- :name move_thread
 -- checkpoint, status, updated_at, tenant, id, last_seq
