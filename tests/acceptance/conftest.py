@@ -157,8 +157,7 @@ def _serving(folder: Path, ledger: str) -> Generator[Desk]:
 
 
 def _complains(line: Mapping[str, Any]) -> bool:
-    # The pool tells of each reader that found nothing, whose transaction it ends in its stead.
-    return line["level"] not in ("debug", "info") and line["logger"] != "psycopg.pool"
+    return line["level"] not in ("debug", "info")
 
 
 def _rows_of_file(path: str) -> dict[str, list[Any]]:

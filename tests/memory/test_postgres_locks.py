@@ -11,7 +11,9 @@ import psycopg
 import pytest
 
 from dragoman.memory.admission import ClaimTerms
-from dragoman.memory.assistants import NewAssistant
+from dragoman.memory.assistants import AssistantPatch, NewAssistant
+from dragoman.memory.crons import Cron
+from dragoman.memory.errors import RunNotFound, ThreadNotFound
 from dragoman.memory.outbox import Delivery, NewDelivery
 from dragoman.memory.postgres.ledger import PostgresLedger
 
@@ -157,3 +159,29 @@ async def test_of_an_assistant_that_is_deleted_while_it_is_changed_no_version_is
     await deleted
     with psycopg.connect(url) as db:
         assert db.execute("SELECT count(*) FROM assistant_versions").fetchone() == (0,)
+
+
+async def test_one_assistant_that_many_change_at_once_has_a_version_of_each(ledger: PostgresLedger) -> None:
+    await ledger.create_assistant(NewAssistant(TENANT, "a", "refunds", "A"))
+    patches = [AssistantPatch(metadata={f"k{n}": n}) for n in range(10)]
+    changed = await asyncio.gather(*(ledger.update_assistant(TENANT, "a", patch) for patch in patches))
+    assert sorted(assistant.version for assistant in changed) == list(range(2, 12))
+    assert (await ledger.assistant(TENANT, "a")).metadata == {f"k{n}": n for n in range(10)}
+
+
+async def test_a_cron_fires_on_a_thread_that_somebody_deletes_without_holding_itself(
+    ledger: PostgresLedger, url: str
+) -> None:
+    await ledger.create_thread(TENANT, "t", {})
+    cron = await ledger.add_cron(Cron(TENANT, "c", "test", "one", "* * * * *", thread_id="t", next_at=1), 9)
+    fire = ledger.fire_cron(cron, 2, submission(thread_id="t"))
+    await holds_nothing_else(url, "SELECT 1 FROM threads", fire, "SELECT 1 FROM crons")
+
+
+async def test_a_reader_that_finds_nothing_leaves_no_transaction_to_be_told_of(
+    ledger: PostgresLedger, caplog: pytest.LogCaptureFixture
+) -> None:
+    for look in (ledger.load(TENANT, "none"), ledger.checkpoints(TENANT, "none"), ledger.thread(TENANT, "none")):
+        with pytest.raises((RunNotFound, ThreadNotFound)):
+            await look
+    assert caplog.records == []

@@ -35,3 +35,18 @@ async def test_of_an_item_that_is_deleted_no_word_is_left(tmp_path: Path) -> Non
     await ledger.sweep_items(10)
     assert kept(url) == []
     await ledger.close()
+
+
+async def test_words_that_an_older_server_left_of_deleted_items_are_deleted(tmp_path: Path) -> None:
+    url = url_of(tmp_path)
+    ledger = PostgresLedger(url, connections=2)
+    await ledger.open()
+    await ledger.put_item(TENANT, ["a"], "k", {"text": "words"})
+    await ledger.close()
+    with psycopg.connect(url) as db:
+        db.execute("INSERT INTO store_words (id, text, words) VALUES (-1, 'secret', '{secret}')")
+        db.execute("DELETE FROM migrations WHERE number = 72")
+    ledger = PostgresLedger(url, connections=2)
+    await ledger.open()
+    await ledger.close()
+    assert kept(url) == [("k", "words\n")]

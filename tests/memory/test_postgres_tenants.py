@@ -110,7 +110,13 @@ async def test_what_is_unique_is_unique_in_its_tenant(url: str) -> None:
             " WHERE i.indisunique AND c.relnamespace = 'public'::regnamespace AND NOT EXISTS (SELECT"
             " FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'tenant' AND a.attnum = i.indkey[0])"
         )
-        assert {name for (name,) in found.fetchall()} == {"api_keys", "identity", "migrations", "store_words", "workers"}
+        assert {name for (name,) in found.fetchall()} == {
+            "api_keys",
+            "identity",
+            "migrations",
+            "store_words",
+            "workers",
+        }
 
 
 async def test_with_no_tenant_named_no_row_is_seen(app: Db, url: str) -> None:

@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from dragoman.memory.blobs.aside import Blobs
@@ -262,7 +263,7 @@ class Runner:
             await self._lost(error)
             raise _Again(str(error)) from None
         except BaseException as error:
-            if asking.in_transaction:
+            if connection.pgconn.transaction_status != TransactionStatus.IDLE:  # its end may be kept and not sent
                 await _undo(connection)
             raise _as_told(error) from None
         finally:

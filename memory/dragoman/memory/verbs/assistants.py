@@ -69,6 +69,7 @@ def update_assistant(
     tx: Tx, tenant: str, assistant_id: str, patch: AssistantPatch, base: NewAssistant | None
 ) -> Assistant:
     """See ``AssistantLedger.update_assistant``."""
+    tx.alone([f"assistant {tenant} {assistant_id}"])  # two would make the same version of what they have both read
     old = _find(tx, tenant, assistant_id)
     if old is None and base is not None:
         old = create_assistant(tx, replace(base, tenant=tenant, id=assistant_id), False)

@@ -18,6 +18,7 @@ from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.matching import holds, needle
 from dragoman.memory.verbs.rows import Row, dump_mapping
 from dragoman.memory.verbs.submit import submit
+from dragoman.memory.verbs.thread_log import ThreadLog
 from dragoman.memory.verbs.tx import Tx
 
 __all__ = [
@@ -119,6 +120,8 @@ def fire_cron(
     tx: Tx, cron: Cron, next_at: int | None, submission: Submission | None, worker: str | None, lease_s: float
 ) -> Submitted | None:
     """See ``Ledger.fire_cron``."""
+    if submission is not None and submission.thread_id is not None:
+        ThreadLog.find(tx, submission.tenant, submission.thread_id)  # it first, as who deletes it has it
     moved = tx.execute(_MOVE, (next_at, cron.tenant, cron.id, cron.next_at, cron.revision)).rowcount == 1
     return submit(tx, submission, worker, lease_s) if moved and submission is not None else None
 
