@@ -267,6 +267,8 @@ class Activation:
         messages = self._messages(change)
         if not self._recorder.opened and self._recorder.must_open(change):
             await _uninterrupted(self._recorder.ensure_open())
+        if self._recorder.flushing:
+            await _uninterrupted(self._recorder.flushed())
         try:
             run = await self._recorder.write(interrupts=interrupts, change=change, messages=messages)
         except asyncio.CancelledError:

@@ -70,11 +70,23 @@ class Recorder:
         self._timer: asyncio.TimerHandle | None = None
         self._flushed_at = 0.0
         self._flushing: set[asyncio.Task[None]] = set()
+        self._failed = False
 
     @property
     def opened(self) -> bool:
         """Whether the run is in the ledger."""
         return self._opening is None
+
+    @property
+    def flushing(self) -> bool:
+        """Whether something is being written in the background."""
+        return len(self._flushing) > 0
+
+    async def flushed(self) -> None:
+        """Wait for what is being written in the background. What ends a run comes after it: it must not be the one that
+        is kept."""
+        while self._flushing:
+            await asyncio.wait(self._flushing)
 
     async def ensure_open(self) -> None:
         """Put the run into the ledger if it is not there yet. Raises ``Superseded``, ``LedgerBusy``."""
@@ -177,6 +189,8 @@ class Recorder:
             self._timer = None
 
     async def _commit(self, batch: Batch) -> Run:
+        if self._failed:
+            raise LeaseLost("An earlier write of this run has failed.")
         self._events, self._artifacts, self._values, self._emitted = [], [], {}, 0
         self.close()
         if self._opening is not None:
@@ -219,4 +233,5 @@ class Recorder:
         try:
             await self.flush()
         except Exception as error:
+            self._failed = True
             self._on_lost(error)
