@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
 
 from dragoman.memory.errors import Conflict, LeaseLost
-from dragoman.memory.ledger import Batch, Change, Lease, NewEvent, NewStep
+from dragoman.memory.ledger import Batch, Change, Lease, NewArtifact, NewEvent, NewStep
 from dragoman.memory.model import RunStatus, StepStatus
 from dragoman.memory.postgres.ledger import PostgresLedger
 
@@ -154,3 +155,26 @@ async def test_children_and_their_parent_are_written_at_once(two: tuple[Postgres
     again = await here.commit(lease, Batch(change=Change(RunStatus.QUEUED, wake_at=2**60)))
     assert again.run.wake_at is None, "a child has settled meanwhile"
     assert_gapless(await there.events(TENANT, "parent"))
+
+
+async def test_a_write_that_is_tried_again_stays_before_the_next_one_of_its_run(
+    two: tuple[PostgresLedger, PostgresLedger], url: str
+) -> None:
+    here, there = two
+    _, lease = await start(here, thread_id="t")
+    waiting: LiteralString = (
+        "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    with psycopg.connect(url) as db, psycopg.connect(url, autocommit=True) as admin:
+        db.execute("SELECT 1 FROM threads FOR UPDATE")
+        file = NewArtifact("f", "f.txt", "text/plain", b"kept")
+        first = asyncio.create_task(here.commit(lease, Batch(artifacts=[file], emitted=1)))
+        async with asyncio.timeout(5):
+            while not (found := admin.execute(waiting).fetchall()):
+                await here.ping()
+        last = asyncio.create_task(here.commit(lease, Batch(change=Change(RunStatus.SUCCEEDED))))
+        for _ in range(30):  # it may come as far as it can
+            await here.ping()
+        admin.execute("SELECT pg_terminate_backend(%s)", found[0])
+    await asyncio.gather(first, last)
+    assert [kept.data for kept in (await there.load(TENANT, lease.run_id)).artifacts] == [b"kept"]

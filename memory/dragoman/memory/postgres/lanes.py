@@ -71,12 +71,16 @@ class _Lane:
         self._run = run
         self._remembered = remembered
         self._waiting: list[_Waiting] = []
+        self._busy: set[object] = set()
         self._alone: set[asyncio.Task[None]] = set()
         self._drains: set[asyncio.Task[None]] = set()
 
     def add(self, one: _Waiting) -> None:
         """Run a verb soon."""
         self._waiting.append(one)
+        self._start()
+
+    def _start(self) -> None:
         if not self._drains or (len(self._waiting) >= _FULL and len(self._drains) < _AT_ONCE):
             self._drains.add(asyncio.create_task(self._drained()))
 
@@ -87,19 +91,28 @@ class _Lane:
 
     async def _drained(self) -> None:
         try:
-            while self._waiting:
-                await self._share(self._next())
+            while taken := self._next():
+                await self._share(taken)
         finally:  # not in a callback, before which something may have been added
             self._drains.discard(cast("asyncio.Task[None]", asyncio.current_task()))
 
     def _next(self) -> list[_Waiting]:
+        """Those that wait and share nothing with what is under way: what is tried again stays before what comes after
+        it, which may be the last that its run may write."""
         taken: dict[object, _Waiting] = {}
         left: list[_Waiting] = []
         for one in self._waiting:
-            if len(taken) == _MOST or taken.setdefault(one.what, one) is not one:
+            if len(taken) == _MOST or one.what in self._busy or taken.setdefault(one.what, one) is not one:
                 left.append(one)
         self._waiting = left
+        self._busy.update(taken)
         return list(taken.values())
+
+    def _over(self, one: _Waiting, outcome: Outcome) -> None:
+        self._busy.discard(one.what)
+        one.told(outcome)
+        if self._waiting:
+            self._start()
 
     async def _share(self, taken: list[_Waiting]) -> None:
         try:
@@ -117,15 +130,15 @@ class _Lane:
                 self._alone.add(task)
                 task.add_done_callback(self._alone.discard)
             else:
-                one.told(outcome)
+                self._over(one, outcome)
 
     async def _run_alone(self, one: _Waiting) -> None:
         try:
             result = await self._run(one.wanted.verb, *one.wanted.args, expect=_expected(one.wanted))
         except Exception as error:
-            one.told(Outcome(error=error))
+            self._over(one, Outcome(error=error))
         else:
-            one.told(Outcome(result))
+            self._over(one, Outcome(result))
 
 
 def _expected(wanted: Wanted) -> Expect:
