@@ -24,7 +24,7 @@ _OWNER = "DRAGOMAN_TEST_POSTGRES_OWNER"
 _USER = "postgres"
 _NOBODY = 65534
 _START_S = 60
-_watching: list[subprocess.Popen[bytes]] = []  # not to be waited for: it ends after the session
+_watching: list[subprocess.Popen[bytes]] = []
 # Ends the server of a session that was killed: argv is the session's process and the server's folder.
 _WATCH = """
 import os, pathlib, shutil, signal, sys, time
@@ -148,6 +148,9 @@ def end_session() -> None:
             server.stop()
     finally:
         shutil.rmtree(server.folder.parent, ignore_errors=True)
+        for watch in _watching:  # where one of the session's workers has started it, it ends by itself
+            watch.kill()
+            watch.wait()
 
 
 def _alive(pid: int) -> bool:

@@ -31,15 +31,20 @@ BEGIN
 END $$;
 
 -- Begins a day: makes the table beside it, and gives what names this attempt: its time and the print of the day. Nothing where another
--- replica is at it, or where it was found lately that most of it is kept.
+-- replica is at it or has dropped it, or where it was found lately that most of it is kept.
 CREATE FUNCTION dragoman_begin_day(day text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT SET lock_timeout = '50ms' AS $$
 DECLARE
-    begins CONSTANT bigint := dragoman_day_begins(day);
     beside CONSTANT text := 'kept_of_' || day;
     now CONSTANT bigint := dragoman_now();
+    begins bigint;
     token text;
 BEGIN
+    -- Two who made the table at once would meet in the catalogs, each time in another one.
+    IF NOT pg_try_advisory_xact_lock(hashtextextended(beside, 2)) THEN
+        RETURN NULL;
+    END IF;
+    begins := dragoman_day_begins(day);
     IF substring(obj_description(to_regclass(day), 'pg_class') FROM '^([0-9]{1,18}):')::bigint > now - 86400000000
         OR substring(obj_description(to_regclass(beside), 'pg_class') FROM '^([0-9]{1,18}):')::bigint > now - 900000000 THEN
         RETURN NULL;
@@ -50,7 +55,7 @@ BEGIN
     EXECUTE format('COMMENT ON TABLE %I IS %L', beside, token);
     RETURN token;
 EXCEPTION
-    WHEN lock_not_available OR duplicate_table OR unique_violation THEN RETURN NULL;
+    WHEN lock_not_available OR undefined_table THEN RETURN NULL;
 END $$;
 
 -- Copies what must be kept of the next threads of a day: all of the tenants that are named, all of threads that a run is at work on or waits
