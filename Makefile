@@ -10,6 +10,9 @@ CHAOS_TESTS ?= tests/chaos
 PYTEST_ARGS ?=
 CONFORMANCE_ARGS ?=
 
+# Where a shell forbids it, each of the processes that tests start would compile all anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve test slow interop conformance-mcp conformance-a2a browser lint bench chaos lock clean
 .DEFAULT_GOAL := help
 

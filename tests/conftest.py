@@ -1,5 +1,6 @@
 """What every test shares: async tests (`@pytest.mark.anyio`) run on asyncio alone, as the server does."""
 
+import gc
 import signal
 from collections.abc import Generator
 
@@ -27,6 +28,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End the Postgres that a test may have started."""
     if not hasattr(config, "workerinput"):
         postgres.end_session()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect without a look for garbage, and never look at what was collected again: it all stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(wrapper=True)
