@@ -13,6 +13,7 @@ from dragoman.memory.ledger import Batch, Change, Ledger, NewStep
 from dragoman.memory.model import Json, RunStatus, StepStatus, ThreadPolicy, ThreadStatus
 from dragoman.memory.setup import RunSetup
 from dragoman.memory.threads import Revision, ThreadFilter, ThreadOrder, ThreadTtl
+from dragoman.memory.verbs import thread_lists
 
 from .helpers import TENANT, WORKER, change, start, submission
 from .value_index import index_of, wanted
@@ -181,6 +182,34 @@ async def test_values_and_other_conditions_hold_together(
             expected = [f"t{n:02}" for n in range(0, 30, 2)]
             assert [thread.id for page in pages for thread in page] == (expected[::-1] if down else expected)
     assert await ledger.threads("umbrella", ThreadFilter(values={"even": True}), 50) == []
+
+
+@pytest.mark.parametrize("many", [1, 100])
+@pytest.mark.parametrize("descending", [True, False])
+async def test_those_who_have_a_common_pair_are_in_order_however_they_are_looked_for(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch, many: int, descending: bool
+) -> None:
+    monkeypatch.setattr(thread_lists, "_MANY", many)
+    made = [f"t{n}" for n in range(12)]
+    for n, name in enumerate(made):
+        await ledger.create_thread(TENANT, name, {"team": "red"}, {"colour": "red", "parity": n % 2})
+    for name in made[::3]:
+        await ledger.update_thread(TENANT, name, values={"seen": True})
+    await ledger.create_thread(TENANT, "newest", {}, {"colour": "blue"})
+    expected = [name for name in made if name not in made[::3]] + made[::3]
+    expected = expected[::-1] if descending else expected
+    for where in (
+        ThreadFilter(values={"colour": "red"}),
+        ThreadFilter(metadata={"team": "red"}),
+        ThreadFilter(metadata={"team": "red"}, values={"colour": "red"}),
+    ):
+        threads = await ledger.threads(TENANT, where, 50, order=ThreadOrder.UPDATED_AT, descending=descending)
+        assert [thread.id for thread in threads] == expected
+        page = await ledger.threads(TENANT, where, 3, 4, order=ThreadOrder.UPDATED_AT, descending=descending)
+        assert [thread.id for thread in page] == expected[4:7]
+    odd = ThreadFilter(values={"colour": "red", "parity": 1})
+    threads = await ledger.threads(TENANT, odd, 50, order=ThreadOrder.UPDATED_AT, descending=descending)
+    assert [thread.id for thread in threads] == [name for name in expected if int(name[1:]) % 2]
 
 
 async def test_a_batch_that_fails_leaves_the_index_as_it_was(ledger: Ledger, checked: Checked) -> None:

@@ -109,6 +109,8 @@ def test_a_statement_reads_no_more_than_it_needs(db: sqlite3.Connection, name: s
         ("threads_by_thread_id_down", "PRIMARY KEY (tenant=?)"),
         ("threads_needing_attention_down", "threads_attention (tenant=? AND status=?)"),
         ("threads_of_facet_by_created_at_down", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=?)"),
+        ("threads_of_facet_walked_down", "COVERING INDEX threads_updated (tenant=?)"),
+        ("threads_of_facet_walked_down", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=? AND ordinal=?)"),
         ("runs_of_facet_before", "PRIMARY KEY (tenant=? AND kind=? AND key=? AND value=? AND ordinal<?)"),
         ("page_by_updated_at_down", "COVERING INDEX threads_updated (tenant=?)"),
         ("page_by_created_at_down", "COVERING INDEX threads_newest (tenant=?)"),

@@ -53,6 +53,19 @@ SELECT {thread_row} {of_facet} ORDER BY t.id DESC;
 -- :name threads_of_facet_by_thread_id_up
 SELECT {thread_row} {of_facet} ORDER BY t.id;
 
+-- For a pair that very many have: in the order of the last change by that index alone, and asked of each whether it has the pair.
+
+-- :name walked_for_facet
+FROM threads AS u INDEXED BY threads_updated CROSS JOIN facets AS f CROSS JOIN threads AS t
+WHERE u.tenant = ?1 AND f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND f.ordinal = u.ordinal
+  AND t.id = f.id AND t.updated_at = u.updated_at AND {thread_matches}
+
+-- :name threads_of_facet_walked_down
+SELECT {thread_row} {walked_for_facet} ORDER BY u.updated_at DESC, u.ordinal DESC;
+
+-- :name threads_of_facet_walked_up
+SELECT {thread_row} {walked_for_facet} ORDER BY u.updated_at, u.ordinal;
+
 -- :name threads_needing_attention_down
 -- By the index threads_attention, whose condition is repeated.
 SELECT {thread_row} FROM threads AS t INDEXED BY threads_attention

@@ -42,6 +42,7 @@ _OF_FACET: Mapping[tuple[ThreadOrder, bool], str] = {
     for order in (ThreadOrder.CREATED_AT, ThreadOrder.UPDATED_AT, ThreadOrder.THREAD_ID)
     for name, down in _DIRECTIONS
 }
+_WALKED: Mapping[bool, str] = {down: SQL[f"threads_of_facet_walked_{name}"] for name, down in _DIRECTIONS}
 _MANY: Final = 10_000
 """How many may have a pair for all of them to be sorted, which takes a database 10 to 30 ms."""
 _ATTENTION: Mapping[bool, str] = {down: SQL[f"threads_needing_attention_{name}"] for name, down in _DIRECTIONS}
@@ -130,7 +131,7 @@ def _rows(
     if where.ids is not None:
         return _sorted(_by_ids(db, tenant, where.ids, status), order, descending)
     facet = _facet(db, tenant, where)
-    if facet is not None and (facet.number < _MANY or order is ThreadOrder.CREATED_AT):
+    if facet is not None and (facet.number < _MANY or order in (ThreadOrder.CREATED_AT, ThreadOrder.UPDATED_AT)):
         return _of_facet(db, facet, where, tests, order, descending)
     if where.status is not None and where.status in _RARE:
         return _in_status(db, where.status, tests, order, descending)
@@ -158,17 +159,23 @@ def _of_facet(
     if order is ThreadOrder.STATUS:
         rows = _of_facet(db, facet, where, tests, ThreadOrder.CREATED_AT, descending)
         return _sorted(rows, order, descending)
-    asked = _OF_FACET[order, descending]
+    walked = facet.number >= _MANY and order is ThreadOrder.UPDATED_AT
+    asked = _WALKED[descending] if walked else _OF_FACET[order, descending]
     if facet.kind != "value":
-        return db.execute(asked, (*tests, facet.kind, facet.key, facet.value))
+        return _once([db.execute(asked, (*tests, facet.kind, facet.key, facet.value))], order, descending)
     # What the index tells is not looked for in the values.
     rest = {key: value for key, value in (where.values or {}).items() if not key.startswith(facet.key)}
-    found: Iterable[_Row] = db.execute(asked, (*tests[:3], needle(rest), facet.kind, facet.key, facet.value))
+    found = db.execute(asked, (*tests[:3], needle(rest), facet.kind, facet.key, facet.value))
     unread = value_index.UNREAD
-    others: Iterable[_Row] = db.execute(asked, (*tests, unread.kind, unread.key, unread.value))
+    others = db.execute(_OF_FACET[order, descending], (*tests, unread.kind, unread.key, unread.value))
+    return _once([found, others], order, descending)
+
+
+def _once(lists: Sequence[Iterable[_Row]], order: ThreadOrder, descending: bool) -> Iterable[_Row]:
+    """Lists in order as one, in which who is in several of them, or in one more than once, is once."""
     key = _KEYS[order]
-    together = groupby(merge(found, others, key=key, reverse=descending), key=key)
-    return (row for _, rows in together for row in {row[0]: row for row in rows}.values())  # who is in both, once
+    together = groupby(merge(*lists, key=key, reverse=descending), key=key)
+    return (row for _, rows in together for row in {row[0]: row for row in rows}.values())
 
 
 def _in_status(

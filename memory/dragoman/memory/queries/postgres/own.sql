@@ -428,3 +428,19 @@ WHERE expires_at IS NOT NULL AND expires_at <= ?1 ORDER BY expires_at LIMIT ?2 F
 -- :name event_is_there
 -- tenant, thread_id, seq, run_id, at
 SELECT 1 FROM events WHERE tenant = ?1 AND thread_id = ?2 AND seq = ?3 AND run_id = ?4 AND at = ?5;
+
+-- Each is looked up, in this order, whatever the statistics say (LATERAL, OFFSET 0).
+
+-- :name walked_for_facet
+CROSS JOIN LATERAL (SELECT f.id FROM facets AS f
+    WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND f.ordinal = u.ordinal OFFSET 0) AS f
+CROSS JOIN LATERAL (SELECT t.id, t.metadata, t.updated_at, t.ordinal, t.status FROM threads AS t
+    WHERE t.id = f.id AND t.updated_at = u.updated_at AND {thread_matches} OFFSET 0) AS t
+
+-- :name threads_of_facet_walked_down
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at DESC, ordinal DESC OFFSET 0) AS u
+{walked_for_facet} ORDER BY u.updated_at DESC, u.ordinal DESC;
+
+-- :name threads_of_facet_walked_up
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at, ordinal OFFSET 0) AS u
+{walked_for_facet} ORDER BY u.updated_at, u.ordinal;
