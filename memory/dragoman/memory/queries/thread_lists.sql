@@ -53,11 +53,18 @@ SELECT {thread_row} {of_facet} ORDER BY t.id DESC;
 -- :name threads_of_facet_by_thread_id_up
 SELECT {thread_row} {of_facet} ORDER BY t.id;
 
--- For a pair that very many have: in the order of the last change by that index alone, and asked of each whether it has the pair.
+-- For a pair that very many have: in the order of the last change by that index alone, and asked of each whether it has the pair; but
+-- of none that is older or newer than all who have it (by a + that no index is to take for a range).
+
+-- :name facet_from
+(SELECT f.ordinal FROM facets AS f WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 ORDER BY f.ordinal LIMIT 1)
+
+-- :name facet_until
+(SELECT f.ordinal FROM facets AS f WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 ORDER BY f.ordinal DESC LIMIT 1)
 
 -- :name walked_for_facet
 FROM threads AS u INDEXED BY threads_updated CROSS JOIN facets AS f CROSS JOIN threads AS t
-WHERE u.tenant = ?1 AND f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND f.ordinal = u.ordinal
+WHERE u.tenant = ?1 AND +u.ordinal BETWEEN {facet_from} AND {facet_until} AND f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND f.ordinal = u.ordinal
   AND t.id = f.id AND t.updated_at = u.updated_at AND {thread_matches}
 
 -- :name threads_of_facet_walked_down

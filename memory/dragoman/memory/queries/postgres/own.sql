@@ -438,9 +438,11 @@ CROSS JOIN LATERAL (SELECT t.id, t.metadata, t.updated_at, t.ordinal, t.status F
     WHERE t.id = f.id AND t.updated_at = u.updated_at AND {thread_matches} OFFSET 0) AS t
 
 -- :name threads_of_facet_walked_down
-SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at DESC, ordinal DESC OFFSET 0) AS u
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 AND ordinal BETWEEN {facet_from} AND {facet_until}
+    ORDER BY updated_at DESC, ordinal DESC OFFSET 0) AS u
 {walked_for_facet} ORDER BY u.updated_at DESC, u.ordinal DESC;
 
 -- :name threads_of_facet_walked_up
-SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at, ordinal OFFSET 0) AS u
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 AND ordinal BETWEEN {facet_from} AND {facet_until}
+    ORDER BY updated_at, ordinal OFFSET 0) AS u
 {walked_for_facet} ORDER BY u.updated_at, u.ordinal;
