@@ -436,13 +436,12 @@ CROSS JOIN LATERAL (SELECT f.id FROM facets AS f
     WHERE f.tenant = ?1 AND f.kind = ?5 AND f.key = ?6 AND f.value = ?7 AND f.ordinal = u.ordinal OFFSET 0) AS f
 CROSS JOIN LATERAL (SELECT t.id, t.metadata, t.updated_at, t.ordinal, t.status FROM threads AS t
     WHERE t.id = f.id AND t.updated_at = u.updated_at AND {thread_matches} OFFSET 0) AS t
+WHERE u.ordinal BETWEEN {facet_from} AND {facet_until}
 
 -- :name threads_of_facet_walked_down
-SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 AND ordinal BETWEEN {facet_from} AND {facet_until}
-    ORDER BY updated_at DESC, ordinal DESC OFFSET 0) AS u
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at DESC, ordinal DESC OFFSET 0) AS u
 {walked_for_facet} ORDER BY u.updated_at DESC, u.ordinal DESC;
 
 -- :name threads_of_facet_walked_up
-SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 AND ordinal BETWEEN {facet_from} AND {facet_until}
-    ORDER BY updated_at, ordinal OFFSET 0) AS u
+SELECT {thread_row} FROM (SELECT updated_at, ordinal FROM threads WHERE tenant = ?1 ORDER BY updated_at, ordinal OFFSET 0) AS u
 {walked_for_facet} ORDER BY u.updated_at, u.ordinal;
