@@ -40,15 +40,16 @@ def _command(port: int, file: Path) -> list[str]:
 
 
 def measure(seconds: float, rounds: int) -> dict[str, Any]:
-    """CPU a run of both, µs, and the ratio of each round's two; medians."""
-    open_port, sealed_port = free_port(), free_port()
+    """CPU a run of both, µs, and the ratio of each round's two; medians. Each round has servers of its own: two
+    processes of the same program differ by some per cent, for as long as they live."""
     found: dict[str, list[tuple[float, float]]] = {name: [] for name in WORK}
-    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
-        folder = Path(name)
-        plain = stack.enter_context(server(_command(open_port, folder / "plain.db"), open_port))
-        with _sealing():
-            sealed = stack.enter_context(server(_command(sealed_port, folder / "sealed.db"), sealed_port))
-        for _ in range(rounds):
+    for _ in range(rounds):
+        open_port, sealed_port = free_port(), free_port()
+        with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
+            folder = Path(name)
+            plain = stack.enter_context(server(_command(open_port, folder / "plain.db"), open_port))
+            with _sealing():
+                sealed = stack.enter_context(server(_command(sealed_port, folder / "sealed.db"), sealed_port))
             for work, request in WORK.items():
                 without = load(plain, open_port, request, 16, seconds).cpu_us
                 found[work].append((without, load(sealed, sealed_port, request, 16, seconds).cpu_us))
@@ -64,5 +65,5 @@ def measure(seconds: float, rounds: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    for work, figures in measure(2.0, 5).items():
+    for work, figures in measure(2.0, 9).items():
         print(work, figures)

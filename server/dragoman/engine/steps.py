@@ -11,7 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mappi
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any, cast
+from weakref import WeakKeyDictionary
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,6 +32,8 @@ __all__ = ["Call", "StepFrame", "current_step", "describe", "do_step"]
 _log = logging.getLogger("dragoman.engine")
 _PLAIN = (str, int, float, bool, type(None))
 _adapters: dict[Any, TypeAdapter[Any]] = {}
+# Reading a function's annotations costs more than the rest of a step.
+_known: WeakKeyDictionary[FunctionType, tuple[bool, TypeAdapter[Any] | None]] = WeakKeyDictionary()
 
 _CRASH_SCHEMA: Mapping[str, Json] = {
     "type": "object",
@@ -77,8 +81,12 @@ def describe(fn: Callable[..., Any]) -> tuple[str, bool, TypeAdapter[Any] | None
         tool = cast("Tool[..., Any]", fn)
         return tool.name, tool.signature.takes_context, tool.signature.returns
     name = getattr(fn, "__name__", type(fn).__name__)
-    takes_context, returns = _inspected(fn)
-    return name, takes_context, returns
+    if not isinstance(fn, FunctionType):  # others may be equal and not the same, or go away while one looks
+        return name, *_inspected(fn)
+    known = _known.get(fn)
+    if known is None:
+        known = _known[fn] = _inspected(fn)
+    return name, *known
 
 
 def _inspected(fn: Callable[..., Any]) -> tuple[bool, TypeAdapter[Any] | None]:

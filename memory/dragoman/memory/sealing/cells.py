@@ -17,7 +17,7 @@ from typing import Any, Final
 from dragoman.memory.errors import LedgerBusy
 from dragoman.memory.sealing.data_keys import SEALED, Ask, DataKey, Keyring
 from dragoman.memory.sealing.errors import Unreadable
-from dragoman.memory.sealing.places import Place
+from dragoman.memory.sealing.places import Column, Place
 from dragoman.memory.sealing.words import Words
 
 __all__ = ["SEALED", "Cells", "is_sealed"]
@@ -26,9 +26,11 @@ _MARK: Final = "\x01"
 _MAGIC: Final = len(SEALED)
 _HEAD: Final = _MAGIC + 4
 _NONCE: Final = 12
+_AHEAD: Final = 64  # nonces
 # They tell nothing, and much of what is kept is these.
 _SHORT: Final = 15
 _SEPARATOR: Final = "\x1f"
+_TWO: Final = 2
 _THREE: Final = 3
 _NOTHING: Final = frozenset((None, b"null", b"{}", b"[]", b"", ""))
 _ATTEMPT: Final = b'{"attempt":'
@@ -64,17 +66,22 @@ def _number(value: Any, text: bool) -> int:
 
 
 def _named(values: Sequence[Any], start: int, key: Sequence[int]) -> str:
-    """What names a row: the values at these places. Where one holds the separator, lengths keep one from running into
-    the next."""
+    """What names the row that begins at ``start``: as ``_joined``, quicker."""
     if len(key) == _THREE:
         first, second, third = key
         named = f"{values[start + first]}\x1f{values[start + second]}\x1f{values[start + third]}"
         if named.count(_SEPARATOR) == _THREE - 1:
             return named
+    elif len(key) == _TWO:
+        first, second = key
+        named = f"{values[start + first]}\x1f{values[start + second]}"
+        if named.count(_SEPARATOR) == 1:
+            return named
     return _joined([values[start + part] for part in key])
 
 
 def _joined(names: Sequence[Any]) -> str:
+    """What names a row. Where one part holds the separator, lengths keep it from running into the next."""
     parts = [str(name) for name in names]
     named = _SEPARATOR.join(parts)
     if named.count(_SEPARATOR) == len(parts) - 1:
@@ -92,6 +99,7 @@ class Cells:
     def __init__(self, keys: Keyring, ask: Ask) -> None:
         self._keys = keys
         self._ask = ask
+        self._nonces: list[bytes] = []
         self.words = Words(self._first, self._sealing)
 
     def forget(self) -> None:
@@ -102,13 +110,14 @@ class Cells:
     def sealed(self, place: Place, parameters: Sequence[Any]) -> list[Any]:
         """The parameters of a statement with what is to be sealed sealed; those of several rows follow each other."""
         values = list(parameters)
-        nonces = os.urandom(_NONCE * (len(values) // place.width) * len(place.writes))
-        drawn = 0
-        data: DataKey | None = None
-        tenant = None
-        for start in range(0, len(values), place.width):
+        if place.numbered is not None:
+            self._seal_numbered(place.numbered, place.width, values)
+            return values
+        width, writes = place.width, place.writes
+        tenant = data = None
+        for start in range(0, len(values), width):
             named = ""
-            for at, prefix, text, key in place.writes:
+            for at, prefix, text, key in writes:
                 value = values[start + at]
                 if value is None or (len(value) < _SHORT and _tells_nothing(value)):
                     continue
@@ -118,12 +127,38 @@ class Cells:
                         tenant = values[start + key[0]]
                         data = self._sealing(tenant)
                 assert data is not None
-                nonce = nonces[drawn : drawn + _NONCE]
-                drawn += _NONCE
+                nonce = self._nonce()
                 plain: bytes = value.encode() if text else value
                 whole = data.head + nonce + data.encrypt(nonce, plain, (prefix + named).encode())
                 values[start + at] = _MARK + b2a_base64(whole[_MAGIC:], newline=False).decode() if text else whole
         return values
+
+    def _seal_numbered(self, column: Column, width: int, values: list[Any]) -> None:
+        """Seal the one column of rows that are numbered within something else, events above all: many at once, and
+        alike in all that names them but the number."""
+        at, prefix, _, (first, second, third) = column
+        tenant = within = data = None
+        stem, apart = "", False
+        for start in range(0, len(values), width):
+            value = values[start + at]
+            if value is None or (len(value) < _SHORT and _tells_nothing(value)):
+                continue
+            if data is None or values[start + second] != within or values[start + first] != tenant:
+                tenant, within = values[start + first], values[start + second]
+                data = self._sealing(tenant)
+                stem = f"{prefix}{tenant}\x1f{within}\x1f"
+                apart = stem.count(_SEPARATOR) == _THREE - 1
+            number = values[start + third]
+            to = f"{stem}{number}".encode() if apart else _sealed_to(prefix, (tenant, within, number))
+            nonce = self._nonce()
+            values[start + at] = data.head + nonce + data.encrypt(nonce, value, to)
+
+    def _nonce(self) -> bytes:
+        """96 random bits that are used once. Some are drawn ahead: no connection outlives a fork, nor does this."""
+        if not self._nonces:
+            drawn = os.urandom(_NONCE * _AHEAD)
+            self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+        return self._nonces.pop()
 
     def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
         """A row with what is sealed opened. Raises ``Unreadable``, with the rest of the row."""
@@ -151,7 +186,7 @@ class Cells:
     # -- values -------------------------------------------------------------------------------------------------------
     def seal(self, value: Any, prefix: str, key: Sequence[Any], text: bool) -> bytes | str:
         """A value sealed to its column and row; ``key`` names the row and begins with the tenant."""
-        data, nonce = self._sealing(key[0]), os.urandom(_NONCE)
+        data, nonce = self._sealing(key[0]), self._nonce()
         whole = data.head + nonce + data.encrypt(nonce, value.encode() if text else value, _sealed_to(prefix, key))
         return _MARK + b2a_base64(whole[_MAGIC:], newline=False).decode() if text else whole
 

@@ -97,12 +97,13 @@ class Statements:
     """The statements of one transaction or connection. ``ask`` runs one on it as it is; with ``keys`` values are
     sealed, with ``blobs`` large ones are put aside."""
 
-    __slots__ = ("_cells", "_places", "_references")
+    __slots__ = ("_cells", "_given", "_places", "_references")
 
     def __init__(self, keys: Keyring | None, ask: Ask, blobs: Blobs | None = None) -> None:
         self._cells = None if keys is None else Cells(keys, ask)
         self._references = None if blobs is None else References(blobs, self._cells)
         self._places = places()
+        self._given = self._cells.sealed if self._cells is not None and self._references is None else self._referred
 
     def run(self, execute: Run, sql: str, parameters: Sequence[Any]) -> Any:
         """Run a statement by ``execute``; what it gives is a cursor as that one's. Raises ``BlobsWanted``."""
@@ -119,10 +120,10 @@ class Statements:
         cursor = execute(sql, given)
         return Opened(cursor, self, sql, place, parameters, words) if place.reads else cursor
 
-    def rows(self, sql: str, values: Sequence[Any]) -> Sequence[Any]:
+    def rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         """The values of rows that are inserted later, sealed. Raises ``BlobsWanted``."""
         place = self._places.get(sql)
-        return values if place is None else self._given(place, values)
+        return [*values] if place is None else self._given(place, values)
 
     def opened(self, sql: str, parameters: Sequence[Any], row: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         """A row that a statement gave, opened. Raises ``Unreadable``, ``BlobsWanted``."""
@@ -142,9 +143,9 @@ class Statements:
             raise
         return self._references.filled(place, parameters, opened, names) if names else tuple(opened)
 
-    def _given(self, place: Place, parameters: Sequence[Any]) -> Sequence[Any]:
+    def _referred(self, place: Place, parameters: Sequence[Any]) -> list[Any]:
         if self._references is None:
-            return parameters if self._cells is None else self._cells.sealed(place, parameters)
+            return list(parameters)
         values, names = self._references.given(place, parameters)
         if self._cells is not None:
             values = self._cells.sealed(place, values)

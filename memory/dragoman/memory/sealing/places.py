@@ -29,11 +29,13 @@ class Column(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What a statement writes and what it reads; ``width`` is the number of its parameters."""
+    """What a statement writes and what it reads; ``width`` is the number of its parameters. ``numbered`` is what it
+    writes where that is one column of bytes, and its rows are numbered within something else."""
 
     writes: tuple[Column, ...]
     reads: tuple[Column, ...]
     width: int
+    numbered: Column | None
 
 
 _MARKS = re.compile(r"[(),]| FROM | WHERE | RETURNING ")
@@ -46,6 +48,7 @@ _NAME = re.compile(r"(?:(\w+)\.)?(\w+)")
 _PARAMETER = re.compile(r"\?(\d+)")
 _SELECT = len("SELECT ")
 _RETURNING = " RETURNING "
+_NUMBERS = (("seq",), ("number",))
 _EMPTY = ("''", "NULL")
 
 
@@ -113,7 +116,9 @@ class _Reader:
         if not writes and not reads:
             return None
         numbers = [int(number) for number in _PARAMETER.findall(self.sql)]
-        return Place(tuple(writes), tuple(reads), max(numbers, default=0))
+        table = self._table(self.main)
+        of_one = len(writes) == 1 and not writes[0].text and table is not None and table.key[2:] in _NUMBERS
+        return Place(tuple(writes), tuple(reads), max(numbers, default=0), writes[0] if of_one else None)
 
     def _writes(self) -> Iterator[Column]:
         insert, update = _INSERT.match(self.sql), _UPDATE.match(self.sql)

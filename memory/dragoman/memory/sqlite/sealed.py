@@ -31,13 +31,14 @@ _USED = SQL["master_keys_used"]
 class SealedTx(SqliteTx):
     """What is written is sealed first, and what is read is opened."""
 
-    __slots__ = ("_in_plain", "_plain", "_sealing")
+    __slots__ = ("_in_plain", "_plain", "_sealing", "_together")
 
     def __init__(self, db: sqlite3.Connection, masters: MasterKeys | None, blobs: Blobs | None = None) -> None:
         super().__init__(db)
         self._sealing = _statements(db, masters, blobs)
         self._plain = super().execute
         self._in_plain = masters is None
+        self._together = blobs is None  # what wants a blob is the verb's own row
 
     @property
     def in_plain(self) -> bool:
@@ -49,8 +50,15 @@ class SealedTx(SqliteTx):
         return self._sealing.run(self._plain, sql, parameters)
 
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
-        """Insert a row, or several, by the end of the batch."""
-        super().later(rows, self._sealing.rows(rows.one, values))
+        """Insert a row, or several, by the end of the batch. Raises ``BlobsWanted``."""
+        super().later(rows, values if self._together else self._sealing.rows(rows.one, values))
+
+    def write(self) -> None:
+        """Write the rows that wait, sealed together: a call for each costs as much as the sealing."""
+        if self._together:
+            for rows, values in self._later.items():
+                self._later[rows] = self._sealing.rows(rows.one, values)
+        super().write()
 
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """See ``SqliteTx.run_by_key``."""
