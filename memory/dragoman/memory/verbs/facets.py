@@ -58,10 +58,19 @@ def drop(tx: Tx, tenant: str, kind: Kind, metadata: Mapping[str, Json], ordinal:
         tx.execute(_DELETE, (tenant, kind, facet.key, facet.value, ordinal))
 
 
-def best(db: Executes, tenant: str, wanted: Mapping[Kind, Mapping[str, Json] | None], most: int = FEW) -> Facet | None:
-    """The pair of the filters on these kinds that the fewest have, counted up to ``most``; None where none is
-    indexed."""
+def best(
+    db: Executes,
+    tenant: str,
+    wanted: Mapping[Kind, Mapping[str, Json] | None],
+    most: int = FEW,
+    *,
+    counted_alone: bool = True,
+) -> Facet | None:
+    """The pair of the filters on these kinds that the fewest have, counted up to ``most``, unless it is the only one
+    and need not be; None where none is indexed."""
     pairs = [facet for kind, filtered in wanted.items() for facet in facets_of(filtered or {}, kind)]
+    if len(pairs) == 1 and not counted_alone:
+        return pairs[0]
     # All are asked for before the first is read: over a network that is one exchange.
     asked = [db.execute(_COUNT, (tenant, facet.kind, facet.key, facet.value, most)) for facet in pairs]
     counted = [facet._replace(number=count.fetchone()[0]) for facet, count in zip(pairs, asked, strict=True)]

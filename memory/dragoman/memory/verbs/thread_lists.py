@@ -45,6 +45,8 @@ _OF_FACET: Mapping[tuple[ThreadOrder, bool], str] = {
 _WALKED: Mapping[bool, str] = {down: SQL[f"threads_of_facet_walked_{name}"] for name, down in _DIRECTIONS}
 _MANY: Final = 10_000
 """How many may have a pair for all of them to be sorted, which takes a database 10 to 30 ms."""
+_AT_ONCE: Final = 32
+"""Threads whose values are read together."""
 _ATTENTION: Mapping[bool, str] = {down: SQL[f"threads_needing_attention_{name}"] for name, down in _DIRECTIONS}
 _RARE: Final = frozenset({ThreadStatus.BUSY, ThreadStatus.INTERRUPTED, ThreadStatus.ERROR})
 
@@ -81,8 +83,11 @@ def read_threads(
         page = _PAGES.get((order, descending))
         if page is not None and where == ThreadFilter():
             return _read_all(db, tenant, [id_ for (id_,) in db.execute(page, (tenant, limit, offset)).fetchall()])
-        matching = _matching(db, tenant, where, order, descending)
-        return _read_all(db, tenant, list(islice(matching, offset, offset + limit)))
+        rows = (row for row in _rows(db, tenant, where, order, descending) if _holds(row, where))
+        if where.values:
+            with_values = _with_values(db, tenant, rows, where.values, min(limit, _AT_ONCE))
+            return list(islice(with_values, offset, offset + limit))
+        return _read_all(db, tenant, [row[0] for row in islice(rows, offset, offset + limit)])
     finally:
         db.execute("COMMIT")
 
@@ -94,18 +99,18 @@ def count_threads(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> i
         if where == ThreadFilter():
             (count,) = db.execute(_COUNT, (tenant,)).fetchone()
             return int(count)
-        rows = _rows(db, tenant, where, ThreadOrder.CREATED_AT, True)
-        return sum(1 for row in rows if _holds(row, where) and _holds_values(db, tenant, row, where))
+        rows = (row for row in _rows(db, tenant, where, ThreadOrder.CREATED_AT, True) if _holds(row, where))
+        return sum(1 for _ in (_with_values(db, tenant, rows, where.values, _AT_ONCE) if where.values else rows))
     finally:
         db.execute("COMMIT")
 
 
-def _matching(
-    db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool
-) -> Iterator[str]:
-    for row in _rows(db, tenant, where, order, descending):
-        if _holds(row, where) and _holds_values(db, tenant, row, where):
-            yield row[0]
+def _with_values(
+    db: sqlite3.Connection, tenant: str, rows: Iterator[_Row], values: Mapping[str, Json], at_once: int
+) -> Iterator[Thread]:
+    """Those of the threads that have these values."""
+    while ids := [row[0] for row in islice(rows, at_once)]:
+        yield from (thread for thread in _read_all(db, tenant, ids) if holds(thread.values, values))
 
 
 def _read_all(db: sqlite3.Connection, tenant: str, ids: Sequence[str]) -> Sequence[Thread]:
@@ -118,10 +123,6 @@ def _holds(row: _Row, where: ThreadFilter) -> bool:
     return not where.metadata or holds(load(row[1]), where.metadata)
 
 
-def _holds_values(db: sqlite3.Connection, tenant: str, row: _Row, where: ThreadFilter) -> bool:
-    return not where.values or holds(read_thread(db, tenant, row[0]).values, where.values)
-
-
 def _rows(
     db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder, descending: bool
 ) -> Iterable[_Row]:
@@ -130,7 +131,7 @@ def _rows(
     tests = (tenant, status, needle(where.metadata), needle(where.values))
     if where.ids is not None:
         return _sorted(_by_ids(db, tenant, where.ids, status), order, descending)
-    facet = _facet(db, tenant, where)
+    facet = _facet(db, tenant, where, order)
     if facet is not None and (facet.number < _MANY or order in (ThreadOrder.CREATED_AT, ThreadOrder.UPDATED_AT)):
         return _of_facet(db, facet, where, tests, order, descending)
     if where.status is not None and where.status in _RARE:
@@ -140,11 +141,12 @@ def _rows(
     return db.execute(_WALKS[order, descending], tests)
 
 
-def _facet(db: sqlite3.Connection, tenant: str, where: ThreadFilter) -> facets.Facet | None:
-    """The pair to go by."""
+def _facet(db: sqlite3.Connection, tenant: str, where: ThreadFilter, order: ThreadOrder) -> facets.Facet | None:
+    """The pair to go by. In the order of their creation all who have one are in its index: no matter how many."""
+    by: dict[facets.Kind, Mapping[str, Json] | None] = {"thread": where.metadata}
     if where.values and value_index.is_whole(db, tenant):
-        return facets.best(db, tenant, {"thread": where.metadata, "value": where.values}, _MANY)
-    return facets.best(db, tenant, {"thread": where.metadata}, _MANY)
+        by["value"] = where.values
+    return facets.best(db, tenant, by, _MANY, counted_alone=order is not ThreadOrder.CREATED_AT)
 
 
 def _of_facet(
