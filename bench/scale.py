@@ -158,27 +158,33 @@ def some_threads(port: int, number: int = 500) -> list[str]:
 
 
 def grown(folder: Path, storage: str | None, runs: int) -> dict[str, Any]:
-    """A run's cost before and after, and lists after."""
+    """A run's cost beside that of an empty ledger, in turns, and lists before and after."""
     with serving(folder, storage) as (port, process):
         copied = templates(port)
-        cost(port, process, seconds=1.0, rounds=1)
-        empty = cost(port, process)
+        cost(port, process, rounds=1)
         empty_lists = lists(port, some_threads(port), 100)
     began = time.perf_counter()
     events = fill(folder, storage, copied, runs)
     filled = time.perf_counter() - began
-    with serving(folder, storage) as (port, process):
-        cost(port, process, seconds=1.0, rounds=1)
-        full = cost(port, process)
+    with (
+        tempfile.TemporaryDirectory() as fresh,
+        serving(Path(fresh), database(storage, "empty")) as (empty_port, empty_process),
+        serving(folder, storage) as (port, process),
+    ):
+        templates(empty_port)
+        pairs: list[tuple[float, float]] = []
+        for seconds in (1.0, *[4.0] * 5):
+            empty = cost(empty_port, empty_process, seconds=seconds, rounds=1)
+            pairs.append((empty, cost(port, process, seconds=seconds, rounds=1)))
         memory = process.memory_info().rss / 1e6
         found = lists(port, some_threads(port))
     return {
         "runs": runs,
         "events": events,
         "filled_s": round(filled),
-        "run_cpu_us_empty": round(empty),
-        "run_cpu_us": round(full),
-        "ratio": round(full / empty, 3),
+        "run_cpu_us_empty": round(statistics.median(empty for empty, _ in pairs[1:])),
+        "run_cpu_us": round(statistics.median(full for _, full in pairs[1:])),
+        "ratio": round(statistics.median(full / empty for empty, full in pairs[1:]), 3),
         "limit": 1.2,
         "memory_mb": round(memory),
         "lists_empty": empty_lists,
