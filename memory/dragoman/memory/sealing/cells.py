@@ -26,7 +26,7 @@ _MARK: Final = "\x01"
 _MAGIC: Final = len(SEALED)
 _HEAD: Final = _MAGIC + 4
 _NONCE: Final = 12
-_AHEAD: Final = 64  # nonces
+_MOST_AHEAD: Final = 64  # nonces
 # They tell nothing, and much of what is kept is these.
 _SHORT: Final = 15
 _SEPARATOR: Final = "\x1f"
@@ -100,6 +100,7 @@ class Cells:
         self._keys = keys
         self._ask = ask
         self._nonces: list[bytes] = []
+        self._ahead = 2
         self.words = Words(self._first, self._sealing)
 
     def forget(self) -> None:
@@ -154,10 +155,12 @@ class Cells:
             values[start + at] = data.head + nonce + data.encrypt(nonce, value, to)
 
     def _nonce(self) -> bytes:
-        """96 random bits that are used once. Some are drawn ahead: no connection outlives a fork, nor does this."""
+        """96 random bits that are used once. Some are drawn ahead, the more the more are used: a transaction's few
+        want few. No connection outlives a fork, nor does this."""
         if not self._nonces:
-            drawn = os.urandom(_NONCE * _AHEAD)
+            drawn = os.urandom(_NONCE * self._ahead)
             self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+            self._ahead = min(self._ahead * 4, _MOST_AHEAD)
         return self._nonces.pop()
 
     def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
