@@ -112,7 +112,7 @@ class Submitter:
 
 
 async def _settle(server: Server, submitter: Submitter) -> dict[str, dict[str, object]]:
-    """Every acknowledged run, once it has ended or waits."""
+    """Every acknowledged run, once all have ended or wait: also those that a kill kept from being acknowledged."""
     found: dict[str, dict[str, object]] = {}
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{server.port}", timeout=60) as client:
         async with asyncio.timeout(120):
@@ -120,6 +120,9 @@ async def _settle(server: Server, submitter: Submitter) -> dict[str, dict[str, o
                 answer = await client.get(f"/runs/{run_id}/wait")
                 assert answer.status_code == 200, (run_id, answer.text)
                 found[run_id] = answer.json()["run"]
+            while others := (await client.post("/runs/search", json={"status": "pending", "limit": 100})).json():
+                for run in others:
+                    await client.get(f"/runs/{run['run_id']}/wait")
     return found
 
 
