@@ -164,7 +164,7 @@ def main() -> None:
         ),
         "langgraph_dev": lambda: langgraph_dev.measure(2.0 if quick else 10.0),
         "mcp_list": lambda: mcp_list.measure(5 if quick else 25),
-        "sealing": lambda: sealing.measure(2.0 if quick else 5.0, 1 if quick else 5),
+        "sealing": lambda: sealing.measure(0.8 if quick else 1.5, 1 if quick else 5),
         "streaming": lambda: streaming.measure(2000 if quick else 10_000, 10 if quick else 50),
         "start": lambda: start.measure(2 if quick else 5),
         "recovery": lambda: recovery.measure(50),

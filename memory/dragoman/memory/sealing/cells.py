@@ -12,6 +12,7 @@ import os
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from dragoman.memory.errors import LedgerBusy
@@ -114,7 +115,7 @@ class Cells:
         if place.numbered is not None:
             self._seal_numbered(place.numbered, place.width, values)
             return values
-        width, writes = place.width, place.writes
+        width, writes, nonces = place.width, place.writes, self._nonces
         tenant = data = None
         for start in range(0, len(values), width):
             named = ""
@@ -128,7 +129,7 @@ class Cells:
                         tenant = values[start + key[0]]
                         data = self._sealing(tenant)
                 assert data is not None
-                nonce = self._nonce()
+                nonce = nonces.pop() if nonces else self._nonce()
                 plain: bytes = value.encode() if text else value
                 whole = data.head + nonce + data.encrypt(nonce, plain, (prefix + named).encode())
                 values[start + at] = _MARK + b2a_base64(whole[_MAGIC:], newline=False).decode() if text else whole
@@ -138,6 +139,7 @@ class Cells:
         """Seal the one column of rows that are numbered within something else, events above all: many at once, and
         alike in all that names them but the number."""
         at, prefix, _, (first, second, third) = column
+        nonces = self._nonces
         tenant = within = data = None
         stem, apart = "", False
         for start in range(0, len(values), width):
@@ -151,7 +153,7 @@ class Cells:
                 apart = stem.count(_SEPARATOR) == _THREE - 1
             number = values[start + third]
             to = f"{stem}{number}".encode() if apart else _sealed_to(prefix, (tenant, within, number))
-            nonce = self._nonce()
+            nonce = nonces.pop() if nonces else self._nonce()
             values[start + at] = data.head + nonce + data.encrypt(nonce, value, to)
 
     def _nonce(self) -> bytes:
@@ -159,7 +161,7 @@ class Cells:
         want few. No connection outlives a fork, nor does this."""
         if not self._nonces:
             drawn = os.urandom(_NONCE * self._ahead)
-            self._nonces = [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+            self._nonces += [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
             self._ahead = min(self._ahead * 4, _MOST_AHEAD)
         return self._nonces.pop()
 
@@ -236,6 +238,9 @@ class Cells:
     # -- keys ---------------------------------------------------------------------------------------------------------
     def _sealing(self, tenant: str) -> DataKey:
         """The key that seals, made when there is none."""
+        known = self._keys.at_hand.get(tenant)
+        if known is not None and known[1] > monotonic():
+            return known[0]
         for _ in range(3):
             found = self._keys.newest(tenant, self._ask) or self._keys.make(tenant, 1, self._ask)
             if found is not None:

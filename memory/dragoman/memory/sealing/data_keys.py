@@ -55,14 +55,15 @@ class DataKey:
 
 
 class Keyring:
-    """The data keys that were read, by tenant and number. Of a ``whole`` ledger all is sealed: see ``wholeness``."""
+    """The data keys that were read, by tenant and number; ``at_hand`` are the newest, and until when they are taken to
+    be. Of a ``whole`` ledger all is sealed: see ``wholeness``."""
 
     def __init__(self, masters: MasterKeys, shared: Keyring | None = None, *, whole: bool = False) -> None:
         self.whole: bool = whole if shared is None else shared.whole
         self._masters = masters
         self._shared = shared
         self._keys: dict[tuple[str, int], DataKey] = {}
-        self._newest: dict[str, tuple[DataKey, float]] = {}
+        self.at_hand: dict[str, tuple[DataKey, float]] = {}
 
     def within(self) -> Keyring:
         """A ring for one transaction, which reads what this one has."""
@@ -73,12 +74,12 @@ class Keyring:
         if self._shared is not None and self._keys:
             self._shared._room(len(self._keys))
             self._shared._keys.update(self._keys)
-            self._shared._newest.update(self._newest)
+            self._shared.at_hand.update(self.at_hand)
 
     def forget(self) -> None:
         """Something was rolled back: what was read may never have been."""
         self._keys.clear()
-        self._newest.clear()
+        self.at_hand.clear()
 
     def key(self, tenant: str, number: int, ask: Ask) -> DataKey:
         """One key. Raises ``Unreadable`` when it is not there, ``MasterKeyMissing``."""
@@ -94,16 +95,16 @@ class Keyring:
 
     def newest(self, tenant: str, ask: Ask) -> DataKey | None:
         """The key that seals; None where the tenant has none yet."""
-        known = self._newest.get(tenant)
+        known = self.at_hand.get(tenant)
         if known is None and self._shared is not None:
-            known = self._shared._newest.get(tenant)
+            known = self._shared.at_hand.get(tenant)
         if known is not None and known[1] > time.monotonic():
             return known[0]
         row = ask(_NEWEST, (tenant,)).fetchone()
         if row is None:
             return None
         key = self._read(tenant, row)
-        self._newest[tenant] = key, time.monotonic() + _FRESH_S
+        self.at_hand[tenant] = key, time.monotonic() + _FRESH_S
         return key
 
     def make(self, tenant: str, number: int, ask: Ask) -> DataKey | None:
@@ -114,7 +115,7 @@ class Keyring:
         if done.rowcount != 1:
             return None
         made = self._keys[tenant, number] = DataKey(number, key)
-        self._newest[tenant] = made, time.monotonic() + _FRESH_S
+        self.at_hand[tenant] = made, time.monotonic() + _FRESH_S
         return made
 
     def _read(self, tenant: str, row: tuple[Any, ...]) -> DataKey:
