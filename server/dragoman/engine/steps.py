@@ -85,7 +85,9 @@ def describe(fn: Callable[..., Any]) -> tuple[str, bool, TypeAdapter[Any] | None
         return name, *_inspected(fn)
     known = _known.get(fn)
     if known is None:
-        known = _known[fn] = _inspected(fn)
+        known = _inspected(fn)
+        if known[1] is not None or not fn.__annotations__:  # else what they name may be there later
+            _known[fn] = known
     return name, *known
 
 
