@@ -18,6 +18,7 @@ from .helpers import (
     emit,
     finish_step,
     start,
+    submission,
     submit,
 )
 
@@ -77,6 +78,33 @@ async def test_threads_are_listed_newest_first_by_what_they_are(ledger: Ledger) 
     assert await names(ThreadFilter(values={"v": "idle"})) == ["idle"]
     assert await names(ThreadFilter(status=ThreadStatus.BUSY, metadata={"one": 1}), 1) == ["busy"]
     assert await names(ThreadFilter(metadata={"one": True})) == []
+
+
+async def test_a_thread_in_which_one_run_waits_is_interrupted_when_another_ends(ledger: Ledger) -> None:
+    _, lease = await start(ledger, thread_id="t")
+    await ask(ledger, lease, "ok")
+    _, lease = await start(ledger, thread_id="t")
+    await finish_step(ledger, lease, "pay")
+    await change(ledger, lease, RunStatus.SUCCEEDED)
+    assert (await ledger.thread(TENANT, "t")).status is ThreadStatus.INTERRUPTED
+
+
+async def test_a_run_that_came_while_another_was_at_work_keeps_the_thread_busy(ledger: Ledger) -> None:
+    _, lease = await start(ledger, thread_id="t", new_thread=True)
+    await finish_step(ledger, lease, "pay")
+    queued = await submit(ledger, thread_id="t")
+    await finish_step(ledger, lease, "ship")
+    await change(ledger, lease, RunStatus.SUCCEEDED)
+    assert (await ledger.thread(TENANT, "t")).status is ThreadStatus.BUSY
+    assert (await claim_one(ledger))[0].id == queued.id
+
+
+async def test_a_new_thread_whose_id_is_taken_is_refused(ledger: Ledger) -> None:
+    run, lease = await start(ledger, thread_id="t")
+    with pytest.raises(Conflict):
+        await ledger.submit(submission(thread_id="t", new_thread=True), WORKER)
+    await change(ledger, lease, RunStatus.SUCCEEDED)
+    assert [view.run.id for view in (await ledger.runs(TENANT, RunFilter(thread_id="t"))).items] == [run.id]
 
 
 async def test_a_thread_is_busy_while_anything_is_queued_or_running(ledger: Ledger) -> None:

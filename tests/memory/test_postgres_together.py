@@ -12,7 +12,7 @@ import pytest
 
 from dragoman.memory.errors import Conflict, LeaseLost
 from dragoman.memory.ledger import Batch, Change, Lease, NewArtifact, NewEvent, NewStep
-from dragoman.memory.model import RunStatus, StepStatus
+from dragoman.memory.model import RunStatus, StepStatus, ThreadStatus
 from dragoman.memory.postgres.ledger import PostgresLedger
 
 from .helpers import TENANT, WORKER, assert_gapless, start, submission
@@ -98,6 +98,20 @@ async def test_what_another_replica_wrote_since_is_counted_in(two: tuple[Postgre
     assert not done[4].run.cancel_requested
     for n in range(6):
         assert_gapless(await there.events(TENANT, f"t{n}"))
+
+
+async def test_a_run_that_another_replica_queued_is_seen_by_the_one_that_ends(
+    two: tuple[PostgresLedger, PostgresLedger],
+) -> None:
+    here, there = two
+    leases = await leases_of(here, 4)
+    await asyncio.gather(*(here.commit(lease, step()) for lease in leases))
+    queued = await there.submit(submission(thread_id="t1"))
+    end = Batch(change=Change(RunStatus.SUCCEEDED))
+    await asyncio.gather(*(here.commit(lease, end) for lease in leases))
+    statuses = [(await there.thread(TENANT, f"t{n}")).status for n in range(4)]
+    assert statuses == [ThreadStatus.IDLE, ThreadStatus.BUSY, ThreadStatus.IDLE, ThreadStatus.IDLE]
+    assert [run.id for _, run, _ in await there.claim("w2", 4)] == [queued.run.id]
 
 
 async def test_a_thread_that_somebody_holds_holds_nobody_else_up(

@@ -142,6 +142,7 @@ class Submission:
 
     ``idempotency_key`` is unique in the tenant: a second submission with it returns the first run, and writes nothing.
     ``thread_id`` None makes a thread for this run; an unknown id is ``ThreadNotFound`` unless ``create_thread``.
+    ``new_thread`` says that the id was made for this run: no thread has it, and none is looked for.
     ``queue_limit`` bounds the queue of runs that wait for a worker, ``tenant_queue_limit`` the tenant's own; a run that
     is born claimed is not counted. It is born queued while ``agent_limit`` runs of its agent or ``tenant_limit`` of its
     tenant are running, and with ``in_turn`` while one of its tenant is due. ``priority`` is one of ``PRIORITIES``.
@@ -157,6 +158,7 @@ class Submission:
     subject: str = ""
     thread_id: str | None = None
     create_thread: bool = True
+    new_thread: bool = False
     thread_metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
     policy: ThreadPolicy = ThreadPolicy.ENQUEUE
     idempotency_key: str | None = None

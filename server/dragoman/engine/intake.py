@@ -85,6 +85,7 @@ def submission_of(
         subject=principal.subject,
         thread_id=request.thread_id or new_thread,
         create_thread=request.create_thread,
+        new_thread=request.thread_id is None and new_thread is not None,
         thread_metadata=request.thread_metadata,
         policy=request.policy,
         idempotency_key=request.idempotency_key,

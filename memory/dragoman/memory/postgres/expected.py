@@ -25,7 +25,7 @@ def for_submission(submission: Submission) -> Expect:
     def expect(tx: PostgresTx) -> None:
         if submission.idempotency_key is not None:
             tx.expect("run_by_idempotency_key", submission.tenant, submission.idempotency_key)
-        if submission.thread_id is not None:
+        if submission.thread_id is not None and not submission.new_thread:
             tx.expect("thread_head", submission.tenant, submission.thread_id)
             tx.expect("active_runs_of_thread", submission.tenant, submission.thread_id)
         tx.expect_run_ordinal()

@@ -116,6 +116,10 @@ class PostgresTx(Asking):
         """Ask at once what a verb is known to ask, so that it goes out with the lock before it."""
         self._ready[name, values] = self.send(OWN[name], values)
 
+    def put(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Write a row now."""
+        self.execute(rows.one, values)
+
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
         """Insert a row, or several, by the next statement."""
         asked = statement(rows.one)

@@ -108,15 +108,19 @@ SELECT min(at) FROM (
     UNION ALL SELECT min(lease_until) FROM runs WHERE status = 'running');
 
 -- :name note_progress
--- updated_at, crashes, input, interrupts, artifacts, emitted, ordinal, tenant, id
-UPDATE runs SET updated_at = ?, crashes = ?, input = ?, interrupts = ?, artifacts = ?, emitted = ?
+-- updated_at, crashes, interrupts, artifacts, emitted, ordinal, tenant, id
+UPDATE runs SET updated_at = ?, crashes = ?, interrupts = ?, artifacts = ?, emitted = ?
 WHERE ordinal = ? AND tenant = ? AND id = ?;
+
+-- :name set_input
+-- Apart from what changes often: it may be large, and sealed. input, ordinal, tenant, id
+UPDATE runs SET input = ? WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name change_status
 -- Ends the lease: no status but running has one. woken is consumed. A queued one may be free to start: who takes runs looks.
--- status, updated_at, output, failure, crashes, ended_at, wake_at, input, interrupts, artifacts, emitted, ordinal, tenant, id
+-- status, updated_at, output, failure, crashes, ended_at, wake_at, interrupts, artifacts, emitted, ordinal, tenant, id
 UPDATE runs SET status = ?, updated_at = ?, output = ?, failure = ?, crashes = ?, ended_at = ?, wake_at = ?,
-    input = ?, interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0, blocked = 0
+    interrupts = ?, artifacts = ?, emitted = ?, lease_owner = NULL, lease_until = NULL, woken = 0, blocked = 0
 WHERE ordinal = ? AND tenant = ? AND id = ?;
 
 -- :name request_cancel

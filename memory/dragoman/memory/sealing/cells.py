@@ -12,6 +12,7 @@ import os
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
+from struct import Struct
 from time import monotonic
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ _MARK: Final = "\x01"
 _MAGIC: Final = len(SEALED)
 _HEAD: Final = _MAGIC + 4
 _NONCE: Final = 12
+_NONCES: Final = Struct(f"{_NONCE}s").iter_unpack
 _MOST_AHEAD: Final = 64  # nonces
 # They tell nothing, and much of what is kept is these.
 _SHORT: Final = 15
@@ -112,7 +114,7 @@ class Cells:
     def sealed(self, place: Place, parameters: Sequence[Any]) -> list[Any]:
         """The parameters of a statement with what is to be sealed sealed; those of several rows follow each other."""
         values = list(parameters)
-        if place.numbered is not None:
+        if place.numbered is not None and values:
             self._seal_numbered(place.numbered, place.width, values)
             return values
         width, writes, nonces = place.width, place.writes, self._nonces
@@ -137,24 +139,26 @@ class Cells:
 
     def _seal_numbered(self, column: Column, width: int, values: list[Any]) -> None:
         """Seal the one column of rows that are numbered within something else, events above all: many at once, and
-        alike in all that names them but the number."""
+        mostly alike in all that names them but the number."""
         at, prefix, _, (first, second, third) = column
-        nonces = self._nonces
-        tenant = within = data = None
-        stem, apart = "", False
-        for start in range(0, len(values), width):
-            value = values[start + at]
-            if value is None or (len(value) < _SHORT and _tells_nothing(value)):
-                continue
-            if data is None or values[start + second] != within or values[start + first] != tenant:
-                tenant, within = values[start + first], values[start + second]
-                data = self._sealing(tenant)
-                stem = f"{prefix}{tenant}\x1f{within}\x1f"
-                apart = stem.count(_SEPARATOR) == _THREE - 1
-            number = values[start + third]
-            to = f"{stem}{number}".encode() if apart else _sealed_to(prefix, (tenant, within, number))
-            nonce = nonces.pop() if nonces else self._nonce()
-            values[start + at] = data.head + nonce + data.encrypt(nonce, value, to)
+        cells, of, within, numbers = (values[start::width] for start in (at, first, second, third))
+        tenant = of[0]
+        if of.count(tenant) < len(of) or any(_SEPARATOR in name for name in {tenant, *within}):
+            for row, value in enumerate(cells):
+                if value is not None and not (len(value) < _SHORT and _tells_nothing(value)):
+                    cells[row] = self.seal(value, prefix, (of[row], within[row], numbers[row]), False)
+            values[at::width] = cells
+            return
+        data = self._sealing(tenant)
+        head, encrypt, stem = data.head, data.encrypt, f"{prefix}{tenant}{_SEPARATOR}"
+        values[at::width] = [
+            value
+            if value is None or (len(value) < _SHORT and _tells_nothing(value))
+            else head + nonce + encrypt(nonce, value, f"{stem}{name}\x1f{number}".encode())
+            for value, name, number, (nonce,) in zip(
+                cells, within, numbers, _NONCES(os.urandom(_NONCE * len(cells))), strict=True
+            )
+        ]
 
     def _nonce(self) -> bytes:
         """96 random bits that are used once. Some are drawn ahead, the more the more are used: a transaction's few

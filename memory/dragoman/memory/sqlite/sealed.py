@@ -53,12 +53,9 @@ class SealedTx(SqliteTx):
         """Insert a row, or several, by the end of the batch. Raises ``BlobsWanted``."""
         super().later(rows, values if self._together else self._sealing.rows(rows.one, values))
 
-    def write(self) -> None:
-        """Write the rows that wait, sealed together: a call for each costs as much as the sealing."""
-        if self._together:
-            for rows, values in self._later.items():
-                self._later[rows] = self._sealing.rows(rows.one, values)
-        super().write()
+    def _write_rows(self, rows: RowsLater, values: list[Any]) -> None:
+        """Sealed together: a call for each costs as much as the sealing."""
+        super()._write_rows(rows, self._sealing.rows(rows.one, values) if self._together else values)
 
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """See ``SqliteTx.run_by_key``."""

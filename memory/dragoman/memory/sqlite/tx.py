@@ -4,17 +4,19 @@
 no reads. They are true because there is one writer: a verb that changes a row changes or drops what is remembered of
 it, and all is forgotten when anything is rolled back.
 
-Rows given to ``later`` are written before the next statement of any verb, or at the end of the batch.
+Rows given to ``later`` and ``put`` are written before the next statement, of any verb, that has to do with their table,
+or at the end of the batch.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 from dragoman.memory.statements import SQL
-from dragoman.memory.verbs.later import RowsLater
+from dragoman.memory.verbs.later import RowsLater, tables_of
 from dragoman.memory.verbs.pace import Pace
 from dragoman.memory.verbs.rows import RunRow
 
@@ -24,6 +26,7 @@ _LAST_RUN = SQL["last_run_ordinal"]
 _RUN_BY_KEY = SQL["run_by_idempotency_key"]
 # Threads that are not written any more, of parked runs for example, must not add up.
 _MOST_HEADS = 2048
+_KEY = attrgetter("key")
 
 
 class SqliteTx:
@@ -34,7 +37,7 @@ class SqliteTx:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._execute = db.execute
         self._later: dict[RowsLater, list[Any]] = {}
-        self._later_keys: set[tuple[str, str]] = set()
+        self._later_keys: set[tuple[object, ...]] = set()
         self._run_ordinal: int | None = None
         self.pace = Pace()
         self.running: dict[tuple[str, str], tuple[str, RunRow]] = {}
@@ -47,10 +50,27 @@ class SqliteTx:
         return True
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        """Run a statement, after the rows that wait."""
+        """Run a statement, after the rows that wait for a table of its own."""
         if self._later:
-            self.write()
+            self._write_for(sql)
         return self._execute(sql, parameters)
+
+    def _write_for(self, sql: str) -> None:
+        tables = tables_of(sql)
+        for rows in _in_order([rows for rows in self._later if rows.table in tables]):
+            self._write_rows(rows, self._later.pop(rows))
+
+    def _write_rows(self, rows: RowsLater, values: list[Any]) -> None:
+        rows.write(self._execute, values)
+
+    def put(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Write a row by the end of the batch."""
+        if rows.key:
+            row = (rows.table, *values[-rows.key :])
+            if row in self._later_keys:
+                self.write()
+            self._later_keys.add(row)
+        self.later(rows, values)
 
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
         """Insert a row, or several, by the end of the batch."""
@@ -66,20 +86,25 @@ class SqliteTx:
     def run_by_key(self, tenant: str, idempotency_key: str) -> Any:
         """The row of the run that has this key, or None; the key is then taken, by a run that the caller inserts.
 
-        Looks without writing what waits, which is no other run with this key.
+        Looks without writing what waits: that is no other run with this key, and may be a change of the one that is
+        found.
         """
         key = tenant, idempotency_key
         if key in self._later_keys:
             self.write()
         self._later_keys.add(key)
-        return self._execute(_RUN_BY_KEY, key).fetchone()
+        found = self._execute(_RUN_BY_KEY, key).fetchone()
+        if found is not None and self._later:
+            self.write()
+            found = self._execute(_RUN_BY_KEY, key).fetchone()
+        return found
 
     def write(self) -> None:
         """Write the rows that wait. Raises what refuses one of them, which the caller rolls back."""
         later, self._later = self._later, {}
         self._later_keys.clear()
-        for rows, values in later.items():
-            rows.write(self._execute, values)
+        for rows in _in_order(later):
+            self._write_rows(rows, later[rows])
 
     def next_run_ordinal(self) -> int:
         """The ordinal of a run that is inserted next, with it."""
@@ -106,3 +131,8 @@ class SqliteTx:
         self._later.clear()
         self._later_keys.clear()
         self._run_ordinal = None
+
+
+def _in_order(rows: Iterable[RowsLater]) -> list[RowsLater]:
+    """What inserts a row before what changes it."""
+    return sorted(rows, key=_KEY)

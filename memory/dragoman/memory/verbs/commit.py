@@ -21,7 +21,8 @@ from dragoman.memory.verbs.tx import Tx
 __all__ = ["commit", "save_values"]
 
 _UNDER_LEASE = SQL["run_under_lease"]
-_NOTE_PROGRESS = SQL["note_progress"]
+_NOTE_PROGRESS = RowsLater(SQL["note_progress"])
+_SET_INPUT = RowsLater(SQL["set_input"])
 _STARTED_STEP = SQL["insert_started_step"]
 _REPLACE_ARTIFACT = SQL["replace_artifact"]
 _INSERT_ARTIFACT = SQL["insert_artifact"]
@@ -87,6 +88,7 @@ def _progress(tx: Tx, row: RunRow, log: ThreadLog, batch: Batch, now: int) -> bo
     row.emitted += batch.emitted
     if batch.input is not None:
         row.input = dump_optional(batch.input)
+        tx.put(_SET_INPUT, (row.input, row.ordinal, row.tenant, row.id))
     for artifact in batch.artifacts:
         _keep_artifact(tx, row, log, artifact, now)
     if batch.interrupts:
@@ -163,12 +165,11 @@ def save_values(row: RunRow, log: ThreadLog, batch: Batch, now: int) -> Mapping[
 
 
 def _note_progress(tx: Tx, row: RunRow) -> None:
-    tx.execute(
+    tx.put(
         _NOTE_PROGRESS,
         (
             row.updated_at,
             row.crashes,
-            row.input,
             row.interrupts,
             row.artifacts,
             row.emitted,

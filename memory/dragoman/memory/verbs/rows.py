@@ -125,6 +125,7 @@ class RunRow:
     rollback: int = 0
     woken: int = 0
     cancel_reason: str = ""
+    alone: bool = False  # surely no other run of its thread is active
     made: Run | None = None
 
     def changed(self, now: int) -> None:

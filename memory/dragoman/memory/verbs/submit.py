@@ -13,6 +13,7 @@ from dragoman.memory.statements import SQL
 from dragoman.memory.verbs import branch, facets
 from dragoman.memory.verbs.deliveries import add_delivery
 from dragoman.memory.verbs.due import has_place
+from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import RunRow, dump_mapping, dump_optional, load, run_of
 from dragoman.memory.verbs.signals import cancel_row
 from dragoman.memory.verbs.thread_log import ThreadLog
@@ -21,7 +22,7 @@ from dragoman.memory.verbs.tx import Tx
 __all__ = ["add_opening", "insert_run", "new_row", "submit"]
 
 _ACTIVE = SQL["active_runs_of_thread"]
-_INSERT_RUN = SQL["insert_run"]
+_INSERT_RUN = RowsLater(SQL["insert_run"])
 _COUNT_DUE = SQL["count_due"]
 _COUNT_DUE_OF_TENANT = SQL["count_due_of_tenant"]
 
@@ -45,6 +46,11 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
     if not born:
         _check_queues(tx, s, now)
     row = new_row(s, log, now, running=born, wake_at=s.wake_at if asleep else None)
+    row.alone = not active
+    for other in active:
+        known = tx.running.get((other.tenant, other.id))
+        if known is not None:
+            known[1].alone = False
     holder = worker if born else None
     insert_run(tx, row, log.next_seq, s.idempotency_key, holder, now + int(lease_s * 1e6), s.priority, blocked=busy)
     add_opening(log, s, row.id, born=born)
@@ -59,8 +65,8 @@ def submit(tx: Tx, s: Submission, worker: str | None, lease_s: float) -> Submitt
 
 
 def _thread(tx: Tx, s: Submission) -> tuple[ThreadLog, bool]:
-    if s.thread_id is None:
-        return ThreadLog(tx, s.tenant, uuid7()), True
+    if s.thread_id is None or s.new_thread:
+        return ThreadLog(tx, s.tenant, s.thread_id or uuid7()), True
     log = ThreadLog.find(tx, s.tenant, s.thread_id)
     if log is not None:
         return log, False
@@ -157,7 +163,7 @@ def insert_run(
     """Insert a run and give the row its ordinal. ``blocked``: it waits for another run of its thread."""
     until = lease_until if worker is not None else None
     row.ordinal = tx.next_run_ordinal()
-    tx.execute(
+    tx.put(
         _INSERT_RUN,
         (
             row.ordinal,

@@ -22,7 +22,7 @@ __all__ = ["ThreadLog", "merged"]
 
 _HEAD = SQL["thread_head"]
 _INSERT = RowsLater(SQL["insert_thread"])
-_MOVE = SQL["move_thread"]
+_MOVE = RowsLater(SQL["move_thread"])
 _INSERT_EVENT = RowsLater(SQL["insert_event"])
 _INSERT_CHECKPOINT = RowsLater(SQL["insert_checkpoint"])
 _DESCRIBE_CHECKPOINT = SQL["describe_checkpoint"]
@@ -132,10 +132,12 @@ class ThreadLog:
             self._tx.execute(_DESCRIBE_CHECKPOINT, (parent, told, self.tenant, self.id, self.checkpoint))
         self._newest = history.Kept(dict(values), len(content))
 
-    def settle_status(self, run_status: str, ordinal: int) -> None:
-        """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored;
-        ``has_queued`` is whether one of the others is queued."""
-        found = {status for (status,) in self._tx.execute(_OTHERS, (self.tenant, self.id, ordinal))}
+    def settle_status(self, run_status: str, ordinal: int, *, alone: bool = False) -> None:
+        """The thread's status when one of its runs (``ordinal``) is now ``run_status`` and the others are as stored, or
+        none of them is active (``alone``); ``has_queued`` is whether one of the others is queued."""
+        found: set[str] = set()
+        if not alone:
+            found = {status for (status,) in self._tx.execute(_OTHERS, (self.tenant, self.id, ordinal))}
         self.has_queued = RunStatus.QUEUED in found
         found.add(run_status)
         if found & _BUSY:
@@ -166,7 +168,7 @@ class ThreadLog:
                 value_index.add_values(tx, self.tenant, self.id, has, ordinal)
             tx.later(_INSERT, (self.tenant, self.id, ordinal, status, now, now, self.checkpoint, metadata))
         elif self._stored != (self.checkpoint, self.status):
-            tx.execute(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))
+            tx.put(_MOVE, (self.checkpoint, status, now, self.tenant, self.id))
             if self._before is not None and self._newest is not None:
                 value_index.move_values(tx, self.tenant, self.id, self._before, self._newest.values)
                 self._before = None

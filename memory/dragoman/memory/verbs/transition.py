@@ -19,6 +19,7 @@ from dragoman.memory.statements import SQL
 from dragoman.memory.threads import ThreadTtl
 from dragoman.memory.verbs import facets
 from dragoman.memory.verbs.branch import return_to
+from dragoman.memory.verbs.later import RowsLater
 from dragoman.memory.verbs.rows import RunRow, dump_failure, dump_optional, interrupt_of, load
 from dragoman.memory.verbs.thread_log import ThreadLog
 from dragoman.memory.verbs.ttl import set_ttl
@@ -26,7 +27,7 @@ from dragoman.memory.verbs.tx import Tx
 
 __all__ = ["end", "forget", "open_interrupt", "park", "requeue", "store", "withdraw"]
 
-_CHANGE_STATUS = SQL["change_status"]
+_CHANGE_STATUS = RowsLater(SQL["change_status"])
 _STATE_BY_ID = SQL["run_state_by_id"]
 _WAKE = SQL["wake_run"]
 _CHILD_SETTLED = SQL["note_child_settled"]
@@ -220,14 +221,14 @@ def store(tx: Tx, row: RunRow, log: ThreadLog) -> None:
         log.settle_status_without(row.ordinal)
     else:
         _write_row(tx, row)
-        log.settle_status(row.status, row.ordinal)
+        log.settle_status(row.status, row.ordinal, alone=row.alone)
     if log.has_queued:
         tx.execute(_UNBLOCK, (row.tenant, row.thread_id))
 
 
 def _write_row(tx: Tx, row: RunRow) -> None:
     tx.running.pop((row.tenant, row.id), None)
-    tx.execute(
+    tx.put(
         _CHANGE_STATUS,
         (
             str(row.status),
@@ -237,7 +238,6 @@ def _write_row(tx: Tx, row: RunRow) -> None:
             row.crashes,
             row.ended_at,
             row.wake_at,
-            row.input,
             row.interrupts,
             row.artifacts,
             row.emitted,

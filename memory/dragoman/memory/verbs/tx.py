@@ -33,6 +33,10 @@ class Tx(Protocol):
         """Run a statement, after the rows that wait."""
         ...
 
+    def put(self, rows: RowsLater, values: Sequence[Any]) -> None:
+        """Write a row now, or by the end of the transaction where that costs less."""
+        ...
+
     def later(self, rows: RowsLater, values: Sequence[Any]) -> None:
         """Insert a row, or several, by the end of the transaction."""
         ...
