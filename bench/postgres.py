@@ -18,6 +18,7 @@ import statistics
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from itertools import count
 from typing import Any
 
 import faces
@@ -33,10 +34,12 @@ from dragoman.memory.postgres.wire import Connection
 
 Work = Callable[[int], Awaitable[object]]
 Rows = dict[str, list[tuple[object, ...]]]
-LIMITS = {"step": 1.3, "text": 1.3}  # × its rows, 16 at once
+COMMITS = ("born run", "step", "text", "values and end", "run that is written once")
+LIMIT = 1.3  # × its rows, 16 at once
 ECHO_LIMIT = 6.0
 _TABLE = """CREATE TABLE IF NOT EXISTS bench_floor
     (tenant text, id text, seq bigint, data bytea, PRIMARY KEY (tenant, id, seq))"""
+_ORDINALS = count(now_micros())  # above those that the ledger gives
 _INSERT = "INSERT INTO bench_floor VALUES ('acme', %s, %s, %s)"
 
 
@@ -134,6 +137,46 @@ def _text_rows(thread: str, seq: int) -> Rows:
     }
 
 
+# Of the commits that do more than insert: no row of what they change but the thread's.
+def _born_rows() -> Rows:
+    now, run, thread = now_micros(), uuid7(), uuid7()
+    opened = (next(_ORDINALS), "floor", run, thread, "a", "1", "running", now, now, "", 1, now, None, None, None, "w")
+    return {
+        "insert_thread": [("floor", thread, now, "busy", now, now, 0, b"{}", 2)],
+        "insert_run": [(*opened, now + 600_000_000, 1, 0, 0, b"{}", b'{"n":1}', None, None, now, 0)],
+        "insert_event": [
+            ("floor", thread, 1, run, "run.queued", now, b'{"agent":"a"}'),
+            ("floor", thread, 2, run, "run.started", now, b'{"attempt":1}'),
+        ],
+    }
+
+
+def _end_rows(thread: str) -> Rows:
+    now, run = now_micros(), uuid7()
+    return {
+        "insert_checkpoint": [("floor", thread, 1, run, None, now, b'{"n":1}')],
+        "insert_event": [
+            ("floor", thread, 4, run, "values", now, b'{"values":{"n":1},"checkpoint":1}'),
+            ("floor", thread, 5, run, "run.succeeded", now, b'{"output":1}'),
+        ],
+        "insert_facet": [("floor", "value", "n", "n1", next(_ORDINALS), thread)],
+        "move_threads": [(thread, 5, 1, "idle", now, now)],
+    }
+
+
+def _recorded_rows() -> Rows:
+    now, run, thread = now_micros(), uuid7(), uuid7()
+    ended = (next(_ORDINALS), "floor", run, thread, "a", "1", "succeeded", now, now, "", now, now, None, 0, b"{}")
+    rows = _end_rows(thread)
+    del rows["move_threads"]
+    return {
+        "insert_thread": [("floor", thread, now, "idle", now, now, 1, b"{}", 4)],
+        "insert_ended_run": [(*ended, b'{"n":1}', None, b"1", None, None)],
+        **rows,
+        "insert_event": [*_born_rows()["insert_event"], *rows["insert_event"]],
+    }
+
+
 async def _threads(control: Control, number: int) -> list[str]:
     made = [uuid7() for _ in range(number)]
     for id_ in made:
@@ -150,7 +193,7 @@ async def commits(url: str, number: int, rounds: int) -> None:
     for connection in connections:
         await connection.execute("SET plan_cache_mode = force_generic_plan")
     control = Control(connections)
-    print(f"{'':34}{'ms':>8}{'CPU µs':>8}{'× INSERT':>10}{'× its rows':>12}{'limit':>7}{'× rows shared':>15}")
+    print(f"{'':48}{'ms':>8}{'CPU µs':>8}{'× INSERT':>10}{'× its rows':>12}{'limit':>7}{'× rows shared':>15}")
     await _round(url, ledger, control, 100, 16)
     # A server gathers statistics within a minute; until then it takes the tables to be empty, and goes through them.
     await connections[0].execute("ANALYZE")
@@ -173,10 +216,11 @@ def _print(found: dict[str, list[tuple[float, float]]], at_once: int) -> None:
     }
     insert = median["one INSERT"][0]
     for name, (wall, cpu) in median.items():
-        line = f"{f'{name}, c={at_once}':34}{wall:8.3f}{cpu:8.0f}{wall / insert:10.2f}"
-        if name in LIMITS:
-            line += f"{wall / median[f'rows of {name}, each alone'][0]:12.2f}{LIMITS[name] if at_once == 16 else '':>7}"
-            line += f"{wall / median[f'rows of {name}, shared'][0]:15.2f}"
+        line = f"{f'{name}, c={at_once}':48}{wall:8.3f}{cpu:8.0f}{wall / insert:10.2f}"
+        if name in COMMITS:
+            line += f"{wall / median[f'rows of {name}, each alone'][0]:12.2f}{LIMIT if at_once == 16 else '':>7}"
+        if (shared := median.get(f"rows of {name}, shared")) is not None:
+            line += f"{wall / shared[0]:15.2f}"
         print(line)
 
 
@@ -209,6 +253,7 @@ async def _round(
         await ledger.record(Submission("acme", "a", "1", uuid7(), {"n": 1}), batch, now)
 
     works: list[tuple[str, Work]] = [
+        ("rows of born run, each alone", lambda _: control.insert_alone(_born_rows())),
         ("born run", born),
         ("rows of step, each alone", lambda n: control.insert_alone(_step_rows(threads[n], 0))),
         ("rows of step, shared", lambda n: control.insert(_step_rows(threads[n], 1))),
@@ -217,7 +262,9 @@ async def _round(
         ("rows of text, shared", lambda n: control.insert(_text_rows(threads[n], 2))),
         ("text", durable_text),
         ("text that may be lost", text),
+        ("rows of values and end, each alone", lambda n: control.insert_alone(_end_rows(threads[n]))),
         ("values and end", end),
+        ("rows of run that is written once, each alone", lambda _: control.insert_alone(_recorded_rows())),
         ("run that is written once", record),
     ]
     found = {"one INSERT": await one_insert(url, number, at_once)}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
-from typing import LiteralString
+from typing import Literal, LiteralString
 
 import psycopg
 import pytest
 
-from dragoman.memory.errors import Conflict, LeaseLost
-from dragoman.memory.ledger import Batch, Change, Lease, NewArtifact, NewEvent, NewStep
+from dragoman.memory.errors import Conflict, LeaseLost, QueueFull
+from dragoman.memory.ledger import Batch, Change, Lease, NewArtifact, NewEvent, NewStep, Submitted
 from dragoman.memory.model import RunStatus, StepStatus, ThreadStatus
 from dragoman.memory.postgres.ledger import PostgresLedger
 
@@ -19,6 +19,10 @@ from .helpers import TENANT, WORKER, assert_gapless, start, submission
 from .postgres_ledgers import url_of
 
 pytestmark = pytest.mark.anyio
+_WRITTEN: dict[str, LiteralString] = {
+    "steps": "SELECT count(DISTINCT xmin::text) FROM steps",
+    "runs": "SELECT count(DISTINCT xmin::text) FROM runs",
+}
 NOTE = Batch(events=[NewEvent("note")])
 
 
@@ -45,10 +49,10 @@ async def leases_of(ledger: PostgresLedger, number: int) -> list[Lease]:
     return [(await start(ledger, thread_id=f"t{n}"))[1] for n in range(number)]
 
 
-def transactions(url: str) -> int:
-    """How many have written a step."""
+def transactions(url: str, table: Literal["steps", "runs"] = "steps") -> int:
+    """How many have written a row of a table."""
     with psycopg.connect(url) as db:
-        row = db.execute("SELECT count(DISTINCT xmin::text) FROM steps").fetchone()
+        row = db.execute(_WRITTEN[table]).fetchone()
         assert row is not None
         return int(row[0])
 
@@ -60,6 +64,43 @@ async def test_steps_that_come_at_once_share_transactions(two: tuple[PostgresLed
     assert transactions(url) <= 4
     for n in range(20):
         assert_gapless(await two[1].events(TENANT, f"t{n}"))
+
+
+async def test_runs_that_are_opened_at_once_share_transactions(
+    two: tuple[PostgresLedger, PostgresLedger], url: str
+) -> None:
+    here, there = two
+    known = (await here.submit(submission(idempotency_key="known"), WORKER)).run
+    wanted = [submission(thread_id=f"t{n}", new_thread=True) for n in range(20)]
+    wanted += [submission(idempotency_key=key) for key in ("known", "twice", "twice")]
+    made = await asyncio.gather(*(here.submit(one, WORKER) for one in wanted))
+    assert [(one.created, one.run.status) for one in made[:20]] == [(True, RunStatus.RUNNING)] * 20
+    assert (made[20].created, made[20].run.id) == (False, known.id)
+    assert sorted(one.created for one in made[21:]) == [False, True]
+    assert made[21].run.id == made[22].run.id
+    assert transactions(url, "runs") <= 6
+    for n, one in enumerate(made[:20]):
+        assert one.lease is not None
+        await here.commit(one.lease, step())
+        assert_gapless(await there.events(TENANT, f"t{n}"))
+
+
+async def test_a_thread_that_is_there_harms_no_other_run_that_is_opened_with_it(
+    two: tuple[PostgresLedger, PostgresLedger],
+) -> None:
+    here, there = two
+    await there.create_thread(TENANT, "t3", {})
+    calls = (here.submit(submission(thread_id=f"t{n}", new_thread=True), WORKER) for n in range(8))
+    made = await asyncio.gather(*calls, return_exceptions=True)
+    assert [n for n, one in enumerate(made) if isinstance(one, Conflict)] == [3]
+    assert sum(isinstance(one, BaseException) for one in made) == 1
+
+
+async def test_a_queue_takes_no_more_for_being_asked_at_once(two: tuple[PostgresLedger, PostgresLedger]) -> None:
+    calls = (two[0].submit(submission(queue_limit=10)) for _ in range(60))
+    made = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(one) for one in made} == {Submitted, QueueFull}
+    assert sum(isinstance(one, Submitted) for one in made) <= 10 + 6  # those that are counted on other connections
 
 
 async def test_one_that_is_refused_among_many_is_refused_alone(two: tuple[PostgresLedger, PostgresLedger]) -> None:

@@ -40,6 +40,8 @@ class RunVerbs(ABC):
 
     async def submit(self, submission: Submission, claim_for: str | None = None, lease_s: float = 30.0) -> Submitted:
         """See ``Ledger.submit``."""
+        if claim_for is not None and _shares(submission):
+            return await self._lanes.open(submit.submit, submission, claim_for, lease_s)
         return await self._runner.write(
             submit.submit, submission, claim_for, lease_s, expect=for_submission(submission)
         )
@@ -132,3 +134,10 @@ class RunVerbs(ABC):
     async def queue_depth(self) -> int:
         """See ``Ledger.queue_depth``."""
         return await self._runner.read(reading.read_depth)
+
+
+def _shares(s: Submission) -> bool:
+    """Whether a run that is born claimed needs nothing but a thread of its own: no lock, and no count of what waits or
+    runs, in which those that go with it would be missing."""
+    free = s.agent_limit is None and s.tenant_limit is None and not s.in_turn and s.wake_at is None
+    return free and (s.thread_id is None or s.new_thread) and s.setup is None and not s.deliveries

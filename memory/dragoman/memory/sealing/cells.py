@@ -12,7 +12,6 @@ import os
 from binascii import Error as NotBase64
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Sequence
-from struct import Struct
 from time import monotonic
 from typing import Any, Final
 
@@ -28,7 +27,6 @@ _MARK: Final = "\x01"
 _MAGIC: Final = len(SEALED)
 _HEAD: Final = _MAGIC + 4
 _NONCE: Final = 12
-_NONCES: Final = Struct(f"{_NONCE}s").iter_unpack
 _MOST_AHEAD: Final = 64  # nonces
 # They tell nothing, and much of what is kept is these.
 _SHORT: Final = 15
@@ -96,6 +94,11 @@ def _sealed_to(prefix: str, names: Sequence[Any]) -> bytes:
     return (prefix + _joined(names)).encode()
 
 
+def _drawn(number: int) -> list[bytes]:
+    drawn = os.urandom(_NONCE * number)
+    return [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+
+
 class Cells:
     """Seals and opens within one transaction, or on one connection; ``ask`` runs a statement on it as it is."""
 
@@ -155,19 +158,20 @@ class Cells:
             value
             if value is None or (len(value) < _SHORT and _tells_nothing(value))
             else head + nonce + encrypt(nonce, value, f"{stem}{name}\x1f{number}".encode())
-            for value, name, number, (nonce,) in zip(
-                cells, within, numbers, _NONCES(os.urandom(_NONCE * len(cells))), strict=True
-            )
+            for value, name, number, nonce in zip(cells, within, numbers, self._some(len(cells)), strict=True)
         ]
 
     def _nonce(self) -> bytes:
         """96 random bits that are used once. Some are drawn ahead, the more the more are used: a transaction's few
         want few. No connection outlives a fork, nor does this."""
         if not self._nonces:
-            drawn = os.urandom(_NONCE * self._ahead)
-            self._nonces += [drawn[at : at + _NONCE] for at in range(0, len(drawn), _NONCE)]
+            self._nonces += _drawn(self._ahead)
             self._ahead = min(self._ahead * 4, _MOST_AHEAD)
         return self._nonces.pop()
+
+    def _some(self, number: int) -> list[bytes]:
+        """As many nonces."""
+        return _drawn(number) if number >= _MOST_AHEAD else [self._nonce() for _ in range(number)]
 
     def opened(self, place: Place, parameters: Sequence[Any], row: Sequence[Any]) -> tuple[Any, ...]:
         """A row with what is sealed opened. Raises ``Unreadable``, with the rest of the row."""
