@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from dragoman.memory.ledger import Ledger
 from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sqlite import SqliteLedger
+from dragoman.memory.sqlite.connection import connect_writer, migrate
 
 from .postgres_ledgers import ledger_in
 
@@ -57,3 +60,11 @@ async def ledger(stored: _Stored) -> Ledger:
 async def reopen(stored: _Stored) -> Reopen:
     """Close the ledger and open what it kept anew."""
     return stored.reopen
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    """The writer's connection to an empty embedded ledger."""
+    with closing(connect_writer(tmp_path / "ledger.db")) as connection:
+        migrate(connection)
+        yield connection

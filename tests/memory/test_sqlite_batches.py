@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -20,10 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dragoman.memory.errors import DragomanError
-from dragoman.memory.ledger import Batch, Change, Committed, Lease, NewEvent, NewStep, Submitted
+from dragoman.memory.ledger import Batch, Change, Committed, Lease, Ledger, NewEvent, NewStep, Submitted
 from dragoman.memory.model import RunStatus, RunView, StepStatus, ThreadPolicy
 from dragoman.memory.sqlite import SqliteLedger
-from dragoman.memory.sqlite.connection import connect_writer, migrate
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.statements import SQL
 from dragoman.memory.verbs.later import RowsLater, tables_of
@@ -36,6 +35,7 @@ Verb = tuple[str, tuple[Any, ...]]
 
 pytestmark = pytest.mark.anyio
 
+EMBEDDED = pytest.mark.parametrize("stored", ["sqlite", "sealed"], indirect=True)
 MEMORY = Path("/dev/shm")
 NOW_NS = 1_900_000_000_000_000_000
 KINDS = ("submit",) * 8 + ("step", "emit", "end") * 6 + ("ask", "cancel", "claim")
@@ -144,14 +144,6 @@ async def _left(sizes: Iterator[int], asked: list[Verb], folder: Path, masters: 
     return answers, (views, logs, rows)
 
 
-@pytest.fixture
-async def ledger(tmp_path: Path) -> AsyncIterator[SqliteLedger]:
-    opened = SqliteLedger(tmp_path / "ledger.db")
-    await opened.open()
-    yield opened
-    await opened.close()
-
-
 @pytest.mark.parametrize("masters", [None, MASTERS], ids=["plain", "sealed"])
 @given(asked=verbs(), sizes=st.lists(st.integers(1, 16), min_size=1, max_size=4))
 @settings(max_examples=60, deadline=None)
@@ -167,14 +159,16 @@ def test_verbs_of_one_batch_leave_what_they_leave_one_by_one(masters: Any, asked
     assert told[0] == told[1]
 
 
-async def test_a_repeated_submission_sees_what_its_batch_has_made_of_the_run(ledger: SqliteLedger) -> None:
+@EMBEDDED
+async def test_a_repeated_submission_sees_what_its_batch_has_made_of_the_run(ledger: Ledger) -> None:
     first, lease = await start(ledger, idempotency_key="key")
     done = Batch(change=Change(RunStatus.SUCCEEDED, output=1))
     _, again = await asyncio.gather(ledger.commit(lease, done), ledger.submit(submission(idempotency_key="key")))
     assert (again.created, again.run.id, again.run.status, again.run.output) == (False, first.id, "succeeded", 1)
 
 
-async def test_what_a_run_told_before_it_ended_does_not_undo_its_end(ledger: SqliteLedger) -> None:
+@EMBEDDED
+async def test_what_a_run_told_before_it_ended_does_not_undo_its_end(ledger: Ledger) -> None:
     (_, one), (_, other) = await start(ledger), await start(ledger)
     end = Batch(change=Change(RunStatus.SUCCEEDED), emitted=1)
     note = Batch(events=[NewEvent("note")], emitted=1)
@@ -184,13 +178,6 @@ async def test_what_a_run_told_before_it_ended_does_not_undo_its_end(ledger: Sql
 
 
 # -- which statements the rows wait for ------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect_writer(tmp_path / "ledger.db")) as connection:
-        migrate(connection)
-        yield connection
 
 
 def test_a_statement_is_known_to_touch_what_sqlite_says_it_touches(db: sqlite3.Connection) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ from dragoman.memory.postgres.bulk import PostgresBulk
 from dragoman.memory.sealing import MasterKeys
 from dragoman.memory.sqlite import SqliteLedger
 from dragoman.memory.sqlite.bulk import SqliteBulk
-from dragoman.memory.sqlite.connection import connect_writer, migrate
 from dragoman.memory.sqlite.tx import SqliteTx
 from dragoman.memory.threads import ThreadFilter
 from dragoman.memory.verbs import commit, submit, threads
@@ -227,13 +224,6 @@ def test_the_migration_writes_what_the_verbs_write(
         await ledger.close()
 
     asyncio.run(both())
-
-
-@pytest.fixture
-def db(tmp_path: Path) -> Iterator[sqlite3.Connection]:
-    with closing(connect_writer(tmp_path / "ledger.db")) as connection:
-        migrate(connection)
-        yield connection
 
 
 def test_a_run_whose_scalars_stay_as_they_are_pays_nothing_for_the_index(db: sqlite3.Connection) -> None:
