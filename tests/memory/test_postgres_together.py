@@ -61,7 +61,7 @@ async def test_steps_that_come_at_once_share_transactions(two: tuple[PostgresLed
     leases = await leases_of(two[0], 20)
     done = await asyncio.gather(*(two[0].commit(lease, step()) for lease in leases))
     assert [[event.seq for event in one.events] for one in done] == [[3]] * 20
-    assert transactions(url) <= 4
+    assert 2 <= transactions(url) <= 4, "so many are two, of which one is made up while the other is written"
     for n in range(20):
         assert_gapless(await two[1].events(TENANT, f"t{n}"))
 

@@ -103,7 +103,7 @@ def _moved(row: str, by: int) -> str:
 
 
 def several(one: Statement, width: int, rows: int) -> Statement:
-    """An INSERT of one row of ``width`` values made one of many."""
+    """A statement that inserts or changes by one row of ``width`` VALUES made one of many."""
     if rows == 1:
         return one
     found = _SEVERAL.get((one.name, rows))

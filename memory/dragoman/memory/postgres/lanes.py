@@ -2,7 +2,8 @@
 
 One lane a tenant and kind of verb, with one transaction under way, or two when many wait. At one verb at a time each
 has its own transaction, as it would have without a lane; the more come at once, the less each costs. Nothing is waited
-for that is not there already. Above: ``run_verbs.py``. Below: ``together.py`` in ``runner.py``'s transactions.
+for that is not there already, and what comes together is shared out between the two. Above: ``run_verbs.py``. Below:
+``together.py`` in ``runner.py``'s transactions.
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ class _Lane:
         self._busy: set[object] = set()
         self._alone: set[asyncio.Task[None]] = set()
         self._drains: set[asyncio.Task[None]] = set()
+        self._beginning = 0  # drains that have taken nothing yet
 
     def add(self, one: _Waiting) -> None:
         """Run a verb soon."""
@@ -82,6 +84,7 @@ class _Lane:
 
     def _start(self) -> None:
         if not self._drains or (len(self._waiting) >= _FULL and len(self._drains) < _AT_ONCE):
+            self._beginning += 1
             self._drains.add(asyncio.create_task(self._drained()))
 
     @property
@@ -90,6 +93,7 @@ class _Lane:
         return [*self._alone, *self._drains]
 
     async def _drained(self) -> None:
+        self._beginning -= 1
         try:
             while taken := self._next():
                 await self._share(taken)
@@ -101,8 +105,11 @@ class _Lane:
         it, which may be the last that its run may write."""
         taken: dict[object, _Waiting] = {}
         left: list[_Waiting] = []
+        most = _MOST
+        if self._beginning and len(self._waiting) >= 2 * _FULL:  # came together: half is for the drain that begins next
+            most = min(_MOST, len(self._waiting) // 2)
         for one in self._waiting:
-            if len(taken) == _MOST or one.what in self._busy or taken.setdefault(one.what, one) is not one:
+            if len(taken) == most or one.what in self._busy or taken.setdefault(one.what, one) is not one:
                 left.append(one)
         self._waiting = left
         self._busy.update(taken)

@@ -6,13 +6,14 @@ is told so by ``Alone``. Above: ``together.py``, which begins and ends the trans
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from dragoman.memory.postgres.asking import Asked
 from dragoman.memory.postgres.bridge import pause
 from dragoman.memory.postgres.dialect import OWN, Statement
 from dragoman.memory.postgres.tx import PostgresTx
+from dragoman.memory.statements import SQL
 
 __all__ = ["Alone", "Member", "Move"]
 
@@ -22,6 +23,14 @@ of its events."""
 
 _INSERT_THREAD: Final = OWN["insert_thread"]
 _THREAD_COLUMNS: Final = 9
+# What one statement does for the rows of all: which, how many values a row has, and what must not wait any more.
+_RUNS: Final = ("note_progresses", "change_statuses")
+_MANY: Final[Mapping[str, tuple[Statement, int, Sequence[str]]]] = {
+    SQL["note_progress"]: (OWN["note_progresses"], 8, _RUNS),
+    SQL["change_status"]: (OWN["change_statuses"], 13, _RUNS),
+    SQL["add_thread_value"]: (OWN["add_thread_value"], 4, ()),
+}
+_DROP_VALUE: Final = SQL["drop_thread_value"]
 
 
 class Alone(Exception):
@@ -41,6 +50,19 @@ class Member(PostgresTx):
         self._ordinals = ordinals
         self.moves: list[Move] = []
         self.asked = False
+
+    def _plain(self, sql: str, parameters: Any = ()) -> Any:
+        many = _MANY.get(sql)
+        if sql is _DROP_VALUE and "add_thread_value" not in self._later:
+            return self.send(OWN["drop_thread_value"], parameters)  # no other row that waits has to do with it
+        if many is None:
+            return super()._plain(sql, parameters)
+        one, width, before = many
+        if any(name in self._later for name in before):
+            self.write()
+        self.due = self.due or one.name == "change_statuses"
+        self.keep(one, width, parameters)
+        return None
 
     def lock(self, lock: Statement, *values: Any) -> None:
         """Raises ``Alone``."""
@@ -78,7 +100,7 @@ class Member(PostgresTx):
         numbered = self._numbered.pop(key, None)
         opened, moved = self._opened.pop(key, None), self._moved.pop(key, None)
         if opened is not None:
-            self.insert_later(_INSERT_THREAD, _THREAD_COLUMNS, (*opened, head[0]))
+            self.keep(_INSERT_THREAD, _THREAD_COLUMNS, (*opened, head[0]))
         elif moved is not None:
             self.moves.append((thread_id, *head, int(moved[2]), int(moved[2])))
         elif numbered is not None:
@@ -95,7 +117,7 @@ class Member(PostgresTx):
         later, self._later = self._later, {}
         whole = self._whole
         for asked, width, values in later.values():
-            whole.insert_later(asked, width, values)
+            whole.keep(asked, width, values)
         whole.running.update(self.running)
         whole.heads.update(self.heads)
         whole.touched |= self.touched

@@ -131,10 +131,10 @@ class PostgresTx(Asking):
         if asked.name == "insert_event":
             self._numbered[values[0], values[1]] = values[-2]
             self.proof = (values[-7], values[-6], values[-5], values[-4], values[-2])
-        self.insert_later(asked, rows.width, values)
+        self.keep(asked, rows.width, values)
 
-    def insert_later(self, asked: Statement, width: int, values: Sequence[Any]) -> None:
-        """Insert rows of ``width`` values by the next statement."""
+    def keep(self, asked: Statement, width: int, values: Sequence[Any]) -> None:
+        """Write rows of ``width`` values by the next statement."""
         waiting = self._later.get(asked.name)
         if waiting is None:
             self._later[asked.name] = asked, width, [*values]

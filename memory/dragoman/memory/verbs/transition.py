@@ -220,8 +220,8 @@ def store(tx: Tx, row: RunRow, log: ThreadLog) -> None:
         forget(tx, row)
         log.settle_status_without(row.ordinal)
     else:
-        _write_row(tx, row)
         log.settle_status(row.status, row.ordinal, alone=row.alone)
+        _write_row(tx, row)  # after what is read of other runs, so that it may be written with what others write
     if log.has_queued:
         tx.execute(_UNBLOCK, (row.tenant, row.thread_id))
 

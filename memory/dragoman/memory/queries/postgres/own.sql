@@ -99,13 +99,32 @@ VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?5, ?5);
 -- last_seq, tenant, id, the time of the events
 UPDATE threads SET last_seq = ?1, first_at = least(first_at, ?4), last_at = greatest(last_at, ?4) WHERE tenant = ?2 AND id = ?3;
 
+-- Many rows changed by one statement. A condition that is always true has the planner take them to be one: it looks each up by its key then,
+-- as it does for a statement of one row, and does not go through a table that its statistics say is short.
+
 -- :name move_threads
 -- tenant, and arrays: ids, last_seqs, checkpoints, statuses, times of a change or NULLs, times
 UPDATE threads AS t SET last_seq = w.last_seq, checkpoint = w.checkpoint, status = w.status,
     updated_at = coalesce(w.updated_at, t.updated_at), first_at = least(t.first_at, w.at), last_at = greatest(t.last_at, w.at)
 FROM unnest(?2::text[], ?3::bigint[], ?4::bigint[], ?5::text[], ?6::bigint[], ?7::bigint[])
     AS w (id, last_seq, checkpoint, status, updated_at, at)
-WHERE t.tenant = ?1 AND t.id = w.id;
+WHERE t.tenant = ?1 AND t.id = w.id AND w.at + 0 = w.at;
+
+-- :name change_statuses
+-- As change_status. status, updated_at, output, failure, crashes, ended_at, wake_at, interrupts, artifacts, emitted, ordinal, tenant, id
+UPDATE runs AS r SET status = w.status, updated_at = w.updated_at, output = w.output, failure = w.failure, crashes = w.crashes,
+    ended_at = w.ended_at, wake_at = w.wake_at, interrupts = w.interrupts, artifacts = w.artifacts, emitted = w.emitted,
+    lease_owner = NULL, lease_until = NULL, woken = 0, blocked = 0
+FROM (VALUES (?1::text, ?2::bigint, ?3::bytea, ?4::bytea, ?5::bigint, ?6::bigint, ?7::bigint, ?8::bigint, ?9::bigint, ?10::bigint, ?11::bigint,
+    ?12::text, ?13::text)) AS w (status, updated_at, output, failure, crashes, ended_at, wake_at, interrupts, artifacts, emitted, ordinal, tenant, id)
+WHERE r.ordinal = w.ordinal AND r.tenant = w.tenant AND r.id = w.id AND w.ordinal + 0 = w.ordinal;
+
+-- :name note_progresses
+-- As note_progress. updated_at, crashes, interrupts, artifacts, emitted, ordinal, tenant, id
+UPDATE runs AS r SET updated_at = w.updated_at, crashes = w.crashes, interrupts = w.interrupts, artifacts = w.artifacts, emitted = w.emitted
+FROM (VALUES (?1::bigint, ?2::bigint, ?3::bigint, ?4::bigint, ?5::bigint, ?6::bigint, ?7::text, ?8::text))
+    AS w (updated_at, crashes, interrupts, artifacts, emitted, ordinal, tenant, id)
+WHERE r.ordinal = w.ordinal AND r.tenant = w.tenant AND r.id = w.id AND w.ordinal + 0 = w.ordinal;
 
 -- :name contents_from
 -- At most 64 stand before one that is whole. tenant, thread_id, number
@@ -281,6 +300,14 @@ ORDER BY seq LIMIT ?5;
 -- :name count_facets
 -- tenant, kind, key, value, limit
 SELECT count(*) FROM (SELECT 1 FROM facets WHERE tenant = ?1 AND kind = ?2 AND key = ?3 AND value = ?4 LIMIT ?5) AS few;
+
+-- :name add_thread_value
+-- tenant, id of the thread, key, value
+INSERT INTO facets (tenant, kind, key, value, ordinal, id)
+SELECT t.tenant, 'value', w.key, w.value, t.ordinal, t.id
+FROM (VALUES (?1::text, ?2::text, ?3::text, ?4::text)) AS w (tenant, id, key, value)
+CROSS JOIN LATERAL (SELECT t.tenant, t.ordinal, t.id FROM threads AS t WHERE t.tenant = w.tenant AND t.id = w.id OFFSET 0) AS t
+ON CONFLICT DO NOTHING;
 
 -- :name add_thread_values
 -- tenant, id of the thread, JSON list of [key, value]
