@@ -22,8 +22,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dragoman.memory.codec import loads
-
 pytestmark = [pytest.mark.anyio, pytest.mark.chaos, pytest.mark.timeout(900)]
 
 KILLS = int(os.environ.get("CHAOS_KILLS", "8"))
@@ -199,6 +197,8 @@ async def test_a_step_that_asks_is_never_repeated_by_itself(tmp_path: Path) -> N
     assert {r["status"] for r in runs} <= {"success", "interrupted"}
     assert all(count == 1 for count in server.effect_counts().values())
     with closing(sqlite3.connect(server.database)) as database:
-        asked = database.execute("SELECT run_id, schema FROM interrupts WHERE status = 'open'").fetchall()
-    assert {r["run_id"] for r in runs if r["status"] == "interrupted"} == {run for run, _ in asked}
-    assert all("decision" in loads(schema)["properties"] for _, schema in asked)
+        open_ = {run for (run,) in database.execute("SELECT run_id FROM interrupts WHERE status = 'open'")}
+    interrupted = [r for r in runs if r["status"] == "interrupted"]
+    assert {r["run_id"] for r in interrupted} == open_
+    assert all("decision" in asked["schema"]["properties"] for r in interrupted for asked in r["interrupts"])
+    assert all(len(r["interrupts"]) == 1 for r in interrupted)

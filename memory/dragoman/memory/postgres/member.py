@@ -52,9 +52,9 @@ class Member(PostgresTx):
         self.asked = False
 
     def _plain(self, sql: str, parameters: Any = ()) -> Any:
-        many = _MANY.get(sql)
         if sql is _DROP_VALUE and "add_thread_value" not in self._later:
             return self.send(OWN["drop_thread_value"], parameters)  # no other row that waits has to do with it
+        many = _MANY.get(sql)
         if many is None:
             return super()._plain(sql, parameters)
         one, width, before = many
